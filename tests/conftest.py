@@ -1,0 +1,103 @@
+"""Fixtures of every suite that needs a daemon, a registry or an image. Unit tests use none of them."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.harness import registry as registries
+from tests.harness.engine import Engine
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`needs_docker` as a fixture name: skip where no docker client is installed."""
+    if shutil.which("docker"):
+        return
+    skip = pytest.mark.skip(reason="no docker client on this machine")
+    for item in items:
+        if "needs_docker" in getattr(item, "fixturenames", ()):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def needs_docker() -> None:
+    """Ask for this in a test that runs the docker CLI."""
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[registries.Registry]:
+    """A registry without a password that holds library/busybox:latest."""
+    server = registries.Registry()
+    try:
+        server.push("library/busybox", registries.busybox())
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def password_registry() -> Iterator[registries.Registry]:
+    """A registry that asks for registry.USER and registry.PASSWORD, with library/busybox:latest."""
+    server = registries.Registry(auth=True)
+    try:
+        server.push("library/busybox", registries.busybox())
+        yield server
+    finally:
+        server.close()
+
+
+def load_busybox(engine: Engine, registry: registries.Registry) -> None:
+    """Give a daemon the image busybox:latest by a pull from the test registry."""
+    source = f"{registry.address}/library/busybox"
+    pulled = engine.api("POST", "/images/create", query={"fromImage": source, "tag": "latest"}, timeout=60)
+    assert pulled.status == 200 and b"errorDetail" not in pulled.body, pulled.body[-500:].decode() + engine.tail()
+    tagged = engine.api("POST", f"/images/{source}:latest/tag", query={"repo": "busybox", "tag": "latest"})
+    assert tagged.status == 201, tagged.body
+
+
+@pytest.fixture(scope="session")
+def daemon(registry: registries.Registry) -> Iterator[Engine]:
+    """One scratch daemon for the session, with busybox:latest. Tests clean up after themselves (see `clean`)."""
+    engine = Engine()
+    try:
+        engine.start()
+        load_busybox(engine, registry)
+        yield engine
+    finally:
+        engine.close()
+
+
+@pytest.fixture
+def clean(daemon: Engine) -> Iterator[Engine]:
+    """The session's daemon, empty of containers before and after the test."""
+    daemon.remove_all()
+    yield daemon
+    daemon.remove_all()
+
+
+@pytest.fixture
+def fresh_daemon(registry: registries.Registry) -> Iterator[Engine]:
+    """A daemon of the test's own, with busybox:latest, to kill and restart."""
+    engine = Engine()
+    try:
+        engine.start()
+        load_busybox(engine, registry)
+        yield engine
+    finally:
+        engine.close()
+
+
+@pytest.fixture
+def new_engine() -> Iterator[Callable[..., Engine]]:
+    """A factory: `new_engine(*daemon_flags, config={...})` gives an engine that is not started yet and has no image."""
+    made: list[Engine] = []
+
+    def make(*flags: str, config: dict[str, Any] | None = None) -> Engine:
+        engine = Engine(*flags, config=config)
+        made.append(engine)
+        return engine
+
+    yield make
+    for engine in made:
+        engine.close()
