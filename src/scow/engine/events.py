@@ -1,0 +1,93 @@
+"""The event bus: what happened, to everybody who listens, and the newest 256 for those who ask later (as Docker keeps)."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from scow.errors import InvalidArgument
+from scow.model.event import Event
+
+_KEPT = 256
+_QUEUE = 1024
+_FILTERS = frozenset({"config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret", "service", "type", "volume"})
+
+
+class EventBus:
+    """Publishing never blocks; a listener that does not read is cut off after 1024 unread events."""
+
+    def __init__(self) -> None:
+        self._recent: deque[Event] = deque(maxlen=_KEPT)
+        self._listeners: set[asyncio.Queue[Event | None]] = set()
+
+    @property
+    def listeners(self) -> int:
+        return len(self._listeners)
+
+    def publish(self, event: Event) -> None:
+        self._recent.append(event)
+        for queue in list(self._listeners):
+            try:
+                queue.put_nowait(event)
+            except asyncio.QueueFull:
+                self._listeners.discard(queue)
+
+    def subscribe(self, since: int = 0, until: int = 0, filters: Mapping[str, Sequence[str]] | None = None) -> AsyncIterator[Event]:
+        """Events from now on, preceded by the kept ones since `since` (0: none), until `until` (0: for ever); Unix ns."""
+        wanted = dict(filters or {})
+        for key in wanted:
+            if key not in _FILTERS:
+                raise InvalidArgument(f"invalid filter '{key}'")
+        queue: asyncio.Queue[Event | None] = asyncio.Queue(_QUEUE)
+        past = [event for event in self._recent if since and event.time >= since and (not until or event.time <= until)]
+        self._listeners.add(queue)
+        return self._stream(queue, past, until, wanted)
+
+    async def _stream(
+        self, queue: "asyncio.Queue[Event | None]", past: list[Event], until: int, filters: Mapping[str, Sequence[str]]
+    ) -> AsyncIterator[Event]:
+        import time
+
+        try:
+            for event in past:
+                if matches(event, filters):
+                    yield event
+            while queue in self._listeners or not queue.empty():
+                if until:
+                    left = (until - time.time_ns()) / 1e9
+                    if left <= 0:
+                        return
+                    try:
+                        item = await asyncio.wait_for(queue.get(), left)
+                    except TimeoutError:
+                        return
+                else:
+                    item = await queue.get()
+                if item is not None and matches(item, filters):
+                    yield item
+        finally:
+            self._listeners.discard(queue)
+
+
+def matches(event: Event, filters: Mapping[str, Sequence[str]]) -> bool:
+    """Every key must match, by any of its values; Docker's rules for each key."""
+    return all(any(_match_one(event, key, value) for value in values) for key, values in filters.items() if values)
+
+
+def _match_one(event: Event, key: str, value: str) -> bool:
+    if key == "type":
+        return event.kind == value
+    if key == "event":
+        return event.action == value or (event.action.split(":")[0] == value)
+    if key == "label":
+        name, _, wanted = value.partition("=")
+        return name in event.attributes and (not wanted or event.attributes[name] == wanted)
+    if key == "scope":
+        return value == "local"
+    if key == "image":
+        if event.kind not in ("image", "container"):
+            return False
+        name = event.attributes.get("image", event.actor_id) if event.kind == "container" else event.attributes.get("name", "")
+        return value in (event.actor_id, name, name.rsplit(":", 1)[0])
+    if key in ("container", "network", "volume", "daemon"):
+        return event.kind == key and (event.actor_id.startswith(value) or event.attributes.get("name") == value)
+    return False

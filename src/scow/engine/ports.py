@@ -1,0 +1,268 @@
+"""The contracts between the engine and the parts below it. daemon/wiring.py picks the implementations.
+
+Every method may raise a `ScowError` kind and nothing else on purpose. Methods that are `async` do not block the loop.
+"""
+
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from scow.model.image import Image
+from scow.model.network import Endpoint, Network
+from scow.model.ports import PortBinding, PublishedPort
+from scow.oci.reference import Reference
+from scow.oci.runtime import Mount, Process, Spec
+
+# ---------------------------------------------------------------- tasks (supervisor, zygote, monitor, runtime)
+
+
+@dataclass(frozen=True, slots=True)
+class ExitStatus:
+    """How a process ended. code: 0-255 (128+n for signal n; 255 when nobody knows). finished_at: Unix nanoseconds."""
+
+    code: int
+    finished_at: int
+    oom_killed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A client's connection that is handed to the monitor for good: bytes flow client <-> monitor without the daemon.
+
+    `connection` is a connected stream socket (a duplicate owned by the receiver); `early` are bytes that the client
+    sent and the daemon has already read: they are stdin. `framed`: output carries Docker's 8-byte frame headers
+    (never with a tty). `detach_keys` is the raw byte sequence that detaches, b"" for none.
+    """
+
+    connection: socket.socket
+    stdin: bool = False
+    stdout: bool = True
+    stderr: bool = True
+    framed: bool = True
+    early: bytes = b""
+    detach_keys: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class LogTarget:
+    """Where a container's output is recorded. driver: json-file, none (local, … later). path: the json-file's path."""
+
+    driver: str
+    path: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """All that is needed to run a container: the OCI bundle and what surrounds it.
+
+    spec: the runtime-spec document; spec["root"]["path"] is an empty directory where `rootfs` is mounted, inside the
+    container's own mount namespace only (the host never sees the mount). rootfs: mounts in order, containerd's form:
+    {"type": "overlay", "source": "overlay", "options": ["lowerdir=a:b", "upperdir=…", "workdir=…"]} or a bind.
+    netns: an open fd of the network namespace to enter, or None when the spec's namespaces say it all.
+    keep: fds that the monitor holds open as long as the container lives (reserved host ports).
+    exit_path: the file of the durable exit record. sockets are duplicated; the caller keeps and closes its own.
+    """
+
+    id: str
+    spec: Spec
+    rootfs: Sequence[Mount]
+    log: LogTarget
+    exit_path: str
+    terminal: bool = False
+    open_stdin: bool = False
+    stdin_once: bool = False
+    console_size: tuple[int, int] = (0, 0)
+    netns: int | None = None
+    keep: Sequence[socket.socket] = ()
+    attachments: Sequence[Attachment] = ()
+
+
+class Task(Protocol):
+    """A running container seen from the daemon: a handle on its monitor. Lives until `exited` is done."""
+
+    @property
+    def pid(self) -> int:
+        """The container init's pid on the host."""
+
+    @property
+    def started_at(self) -> int:
+        """Unix nanoseconds of the execve."""
+
+    async def wait(self) -> ExitStatus:
+        """The exit status, after every byte of output is in the log and the record is durable. Any number of waiters."""
+
+    async def signal(self, number: int) -> None:
+        """Send a signal to init. NotFound when it has ended."""
+
+    async def freeze(self, frozen: bool) -> None:
+        """Pause or resume every process of the container by its cgroup."""
+
+    async def resize(self, height: int, width: int) -> None:
+        """Set the terminal's size in characters."""
+
+    async def attach(self, attachment: Attachment) -> None:
+        """Hand over a client connection. Returns once the monitor owns it; the monitor closes it at the end."""
+
+    async def exec(self, exec_id: str, process: Process, terminal: bool, attachment: Attachment | None, stdin: bool) -> "ExecTask":
+        """Start one more process inside. Raises StartFailure when it cannot be executed."""
+
+    async def pids(self) -> list[int]:
+        """Host pids of every process in the container's cgroup."""
+
+
+class ExecTask(Protocol):
+    """A running exec."""
+
+    @property
+    def pid(self) -> int: ...
+
+    async def wait(self) -> ExitStatus:
+        """As Task.wait; the attached connection has been flushed and closed before."""
+
+    async def resize(self, height: int, width: int) -> None: ...
+
+
+class Supervisor(Protocol):
+    """Starts tasks by the zygote and finds those that live on from an earlier daemon.
+
+    Lifecycle: start(), adopt() once, then spawn() any number of times, close() (which leaves every task running).
+    """
+
+    async def start(self) -> None:
+        """Bring up the zygote."""
+
+    async def adopt(self) -> "dict[str, Task | ExitStatus]":
+        """Every task that an earlier daemon left, by container id: alive, or ended meanwhile with its exit record.
+
+        A monitor that was killed is an ExitStatus of code 255 once its container's processes are dead (they are killed).
+        Whatever a half-made start left (task directory, cgroup) is undone. Exit records are kept until `forget`.
+        """
+
+    async def spawn(self, spec: TaskSpec) -> Task:
+        """Run a container; returns after its execve succeeded. On StartFailure nothing is left behind."""
+
+    async def forget(self, container_id: str) -> None:
+        """The exit is recorded elsewhere: remove the task's directory and its exit record."""
+
+    async def close(self) -> None: ...
+
+
+# ---------------------------------------------------------------- images and layers
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client sent in X-Registry-Auth; empty strings when not given."""
+
+    username: str = ""
+    password: str = ""
+    identity_token: str = ""
+    registry_token: str = ""
+    server_address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PullProgress:
+    """One progress step, Docker's words: status ("Pulling fs layer", "Downloading", "Download complete", "Extracting",
+    "Pull complete", "Already exists", "Digest: …", "Status: …"), the short layer id ("" for whole-pull lines), bytes.
+    """
+
+    status: str
+    id: str = ""
+    current: int = 0
+    total: int = 0
+
+
+class ImageStore(Protocol):
+    """Images by id and by name. Reads are from memory and do not block."""
+
+    def resolve(self, name: str) -> Image:
+        """By reference, id or unambiguous id prefix (with or without sha256:); NotFound says `No such image: NAME:TAG`."""
+
+    def images(self) -> Sequence[Image]: ...
+
+    async def pull(
+        self,
+        reference: Reference,
+        platform: str,
+        credentials: Credentials | None,
+        progress: Callable[[PullProgress], None],
+    ) -> Image:
+        """Fetch, verify, unpack and name an image. Cancelling the task stops the pull and leaves nothing visible."""
+
+    async def tag(self, image_id: str, reference: Reference) -> None: ...
+
+    async def untag(self, reference: Reference) -> None: ...
+
+    async def delete(self, image_id: str) -> Sequence[str]:
+        """Delete the config, the manifests and every layer no other image uses; returns the deleted ids (config, chain ids)."""
+
+    async def check_credentials(self, credentials: Credentials) -> str:
+        """Log in at credentials.server_address (for POST /auth). Returns an identity token or ""; Unauthenticated if refused."""
+
+
+class Snapshots(Protocol):
+    """Root filesystems: read-only chains below, one writable layer per container on top."""
+
+    async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
+        """Make the container's writable layer (durable, empty). Conflict if it exists."""
+
+    def mounts(self, container_id: str, chain_ids: Sequence[str]) -> Sequence[Mount]:
+        """The mounts that make up the root (no I/O beyond stat): one overlay; a bind for zero layers or native copies."""
+
+    def directories(self, container_id: str, chain_ids: Sequence[str]) -> tuple[Sequence[str], str, str]:
+        """(lower directories top first, upper directory, work directory) for inspect and diff."""
+
+    async def remove(self, container_id: str) -> None:
+        """Remove the writable layer; no error if there is none. Big trees go in the background."""
+
+    async def usage(self, container_id: str) -> int:
+        """Bytes in the writable layer."""
+
+
+# ---------------------------------------------------------------- network
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A container's network, ready to enter. `netns` is an open fd owned by the caller; `reserved` are bound sockets
+    that hold the host ports: they go to the monitor, then the caller closes its copies.
+    """
+
+    netns: int
+    endpoint: Endpoint
+    published: Sequence[PublishedPort]
+    reserved: Sequence[socket.socket]
+
+
+class Networking(Protocol):
+    """The default bridge and what hangs on it. Lifecycle: start() once, then connect/release, close() (traffic goes on)."""
+
+    async def start(self, live: Mapping[str, Endpoint], published: Mapping[str, Sequence[PublishedPort]]) -> None:
+        """Bring up bridge, addresses, firewall table; keep what belongs to `live` containers, remove what else is ours."""
+
+    def networks(self) -> Sequence[Network]:
+        """bridge, host and none."""
+
+    async def connect(
+        self, container_id: str, bindings: Sequence[PortBinding], *, mac_address: str = "", address: str = ""
+    ) -> Sandbox:
+        """Give a container a namespace, an address and its published ports; all or nothing.
+
+        A taken port raises Conflict with Docker's sentence ("… Bind for 0.0.0.0:80 failed: port is already allocated").
+        """
+
+    async def release(self, container_id: str) -> None:
+        """Give everything back (rules first, then address and veth, in the background where slow); idempotent."""
+
+    def resolver_lines(self) -> tuple[list[str], list[str], list[str]]:
+        """(nameservers, search domains, options) of the host as a container may use them."""
+
+    async def close(self) -> None: ...
+
+
+ProgressCallback = Callable[[PullProgress], None]
+Undo = Callable[[], Awaitable[None]]

@@ -1,0 +1,153 @@
+"""All containers the daemon knows, in memory, over the durable store; and what hangs on each while the daemon lives."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from scow.engine.ports import Attachment, ExecTask, Task
+from scow.errors import Conflict, InvalidArgument, NotFound
+from scow.metadata.containers import ContainerStore
+from scow.model.container import Container, Status
+from scow.model.execution import Exec
+
+
+@dataclass(slots=True)
+class ExecEntry:
+    """One exec and its handle while it runs."""
+
+    record: Exec
+    task: ExecTask | None = None
+
+
+@dataclass(slots=True)
+class Entry:
+    """A container and its volatile surroundings.
+
+    `lock` orders start, exit and remove of this one container; nothing waits for a process while holding it.
+    `exits` are futures for the next exit, `removals` for the removal. `pending` are attachments that wait for a start.
+    `manual_stop` says that a stop or kill was asked for (restart policies then rest).
+    """
+
+    container: Container
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    task: Task | None = None
+    exits: list["asyncio.Future[int]"] = field(default_factory=list)
+    removals: list["asyncio.Future[int]"] = field(default_factory=list)
+    pending: list[Attachment] = field(default_factory=list)
+    execs: dict[str, ExecEntry] = field(default_factory=dict)
+    restart: "asyncio.Task[None] | None" = None
+    backoff: float = 0.0
+    removing: bool = False
+
+    @property
+    def running(self) -> bool:
+        return self.task is not None
+
+
+class ContainerRegistry:
+    """Lookup by id, name and id prefix. Names are taken when `reserve` returns and given back by `release`/`discard`."""
+
+    def __init__(self, store: ContainerStore) -> None:
+        self.store = store
+        self._entries: dict[str, Entry] = {}
+        self._names: dict[str, str] = {}
+        self._execs: dict[str, Entry] = {}
+
+    def load(self) -> None:
+        for container in self.store.load():
+            self._entries[container.id] = Entry(container)
+            self._names[container.name] = container.id
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self._entries.values()))
+
+    def __contains__(self, container_id: object) -> bool:
+        return container_id in self._entries
+
+    def get(self, container_id: str) -> Entry | None:
+        """By full id only."""
+        return self._entries.get(container_id)
+
+    def find(self, name: str) -> Entry:
+        """By full id, then name (with or without a leading slash), then unambiguous id prefix, as Docker does."""
+        entry = self._entries.get(name)
+        if entry is not None:
+            return entry
+        owner = self._names.get(name.removeprefix("/"))
+        if owner is not None and owner in self._entries:
+            return self._entries[owner]
+        if not name:
+            raise InvalidArgument("container name or id is empty")
+        matches = [entry for id_, entry in self._entries.items() if id_.startswith(name)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise InvalidArgument(f"Multiple IDs found with provided prefix: {name}")
+        raise NotFound(f"No such container: {name}")
+
+    def reserve(self, name: str, container_id: str) -> None:
+        """Take a name for a container that is being made or renamed."""
+        owner = self._names.get(name)
+        if owner is not None:
+            raise Conflict(
+                f'Conflict. The container name "/{name}" is already in use by container "{owner}". '
+                "You have to remove (or rename) that container to be able to reuse that name."
+            )
+        self._names[name] = container_id
+
+    def release(self, name: str) -> None:
+        self._names.pop(name, None)
+
+    async def add(self, container: Container) -> Entry:
+        """Make it durable and visible. Its name must be reserved."""
+        await self.store.insert(container)
+        entry = self._entries[container.id] = Entry(container)
+        return entry
+
+    async def discard(self, entry: Entry) -> None:
+        """Forget it durably; its name is free when this returns."""
+        await self.store.delete(entry.container.id)
+        self._entries.pop(entry.container.id, None)
+        self.release(entry.container.name)
+        for exec_id in entry.execs:
+            self._execs.pop(exec_id, None)
+
+    def set_status(self, entry: Entry, status: Status) -> None:
+        """Replace the status in memory; the caller decides when it must be on disk (`save`)."""
+        entry.container = replace(entry.container, status=status)
+
+    async def save(self, entry: Entry) -> None:
+        await self.store.set_status(entry.container.id, entry.container.status)
+
+    async def rename(self, entry: Entry, name: str) -> None:
+        old = entry.container.name
+        self.reserve(name, entry.container.id)
+        try:
+            await self.store.rename(entry.container.id, name)
+        except BaseException:
+            self.release(name)
+            raise
+        entry.container = replace(entry.container, name=name)
+        self.release(old)
+
+    def add_exec(self, entry: Entry, record: Exec) -> ExecEntry:
+        item = entry.execs[record.id] = ExecEntry(record)
+        self._execs[record.id] = entry
+        return item
+
+    def find_exec(self, exec_id: str) -> tuple[Entry, ExecEntry]:
+        """By full id or unambiguous prefix."""
+        entry = self._execs.get(exec_id)
+        if entry is None and exec_id:
+            matches = [id_ for id_ in self._execs if id_.startswith(exec_id)]
+            if len(matches) == 1:
+                exec_id, entry = matches[0], self._execs[matches[0]]
+        if entry is None:
+            raise NotFound(f"No such exec instance: {exec_id}")
+        return entry, entry.execs[exec_id]
+
+    def drop_execs(self, entry: Entry) -> None:
+        """The container ended: its execs are known no more (as in Docker), but for those whose end is still awaited."""
+        for exec_id in [id_ for id_, item in entry.execs.items() if item.task is None]:
+            del entry.execs[exec_id]
+            self._execs.pop(exec_id, None)

@@ -1,0 +1,146 @@
+"""One SQLite file (WAL) that holds what must not be lost. All writes go through one thread and are committed in groups.
+
+`read` answers from a connection of the calling thread. `write` hands a function to the writer thread: functions that
+wait together are committed together (one fsync), each in its own savepoint, so that one that raises undoes only itself.
+When `write` returns, its change is on disk.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from scow.errors import DataLoss
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], Any]
+_MAX_GROUP = 64
+
+
+class Database:
+    """Lifecycle: the constructor opens and migrates; any thread may `read`, a loop may `write`; `close` waits for writes."""
+
+    def __init__(self, path: str, migrations: Sequence[tuple[int, Sequence[str]]]) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._queue: queue.SimpleQueue[tuple[Work, Callable[[Any, BaseException | None], None]] | None] = queue.SimpleQueue()
+        connection = self._open()
+        try:
+            _migrate(connection, migrations)
+        except sqlite3.DatabaseError as error:
+            raise DataLoss(f"cannot open the database {path}: {error}") from error
+        finally:
+            connection.close()
+        self._thread = threading.Thread(target=self._serve, name="database", daemon=True)
+        self._thread.start()
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.execute("pragma journal_mode=wal")
+        connection.execute("pragma synchronous=full")  # durable at commit also when the machine loses power
+        connection.execute("pragma foreign_keys=on")
+        connection.execute("pragma busy_timeout=5000")
+        return connection
+
+    def read(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
+        """All rows of a query, as tuples."""
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._open()
+        return list(connection.execute(sql, parameters))
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work(connection)` in the writer's transaction; returns its value once it is durable.
+
+        Cancelling the caller does not undo the write. `work` must not commit and must not keep the connection.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def settle(value: Any, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(value)
+            else:
+                future.set_exception(error)
+
+        def done(value: Any, error: BaseException | None) -> None:
+            loop.call_soon_threadsafe(settle, value, error)
+
+        self._queue.put((work, done))
+        return await asyncio.shield(future)
+
+    def write_now(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """As `write`, for callers without a loop (start-up, tests): blocks until it is durable."""
+        ready = threading.Event()
+        result: list[Any] = []
+
+        def done(value: Any, error: BaseException | None) -> None:
+            result.extend((value, error))
+            ready.set()
+
+        self._queue.put((work, done))
+        ready.wait()
+        if result[1] is not None:
+            raise result[1]
+        return result[0]  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        self._queue.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        connection = self._open()
+        stopping = False
+        while not stopping:
+            group = [self._queue.get()]
+            while len(group) < _MAX_GROUP and not self._queue.empty():
+                group.append(self._queue.get())
+            stopping = None in group
+            _commit_group(connection, [item for item in group if item is not None])
+        connection.close()
+
+
+def _commit_group(
+    connection: sqlite3.Connection, group: Sequence[tuple[Work, Callable[[Any, BaseException | None], None]]]
+) -> None:
+    if not group:
+        return
+    outcomes: list[tuple[Callable[[Any, BaseException | None], None], Any, BaseException | None]] = []
+    try:
+        connection.execute("begin immediate")
+        for work, done in group:
+            connection.execute("savepoint one")
+            try:
+                value = work(connection)
+            except Exception as error:
+                connection.execute("rollback to one")
+                outcomes.append((done, None, error))
+            else:
+                outcomes.append((done, value, None))
+            connection.execute("release one")
+        connection.execute("commit")
+    except sqlite3.Error as error:  # the disk is full or broken: nothing of the group happened
+        if connection.in_transaction:
+            connection.execute("rollback")
+        outcomes = [(done, None, error) for _, done in group]
+    for done, value, error_or_none in outcomes:
+        done(value, error_or_none)
+
+
+def _migrate(connection: sqlite3.Connection, migrations: Sequence[tuple[int, Sequence[str]]]) -> None:
+    (current,) = connection.execute("pragma user_version").fetchone()
+    newest = max((number for number, _ in migrations), default=0)
+    if current > newest:
+        raise DataLoss(f"the database has version {current}, this scow knows versions up to {newest}: use a newer scow")
+    for number, statements in sorted(migrations):
+        if number <= current:
+            continue
+        connection.execute("begin immediate")
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute(f"pragma user_version={int(number)}")
+        connection.execute("commit")
