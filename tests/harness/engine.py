@@ -19,6 +19,8 @@ from tests.harness import slots, wipe
 
 ROOT = Path(__file__).resolve().parents[2]
 API = "v1.45"
+_VENV = ROOT / ".venv/bin/python"
+PYTHON = str(_VENV) if _VENV.exists() else sys.executable
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Engine:
         """Start the daemon and return when it answers; fails with its log when it does not."""
         assert self.process is None, "the daemon runs already"
         command = [
-            *(sys.executable, "-m", "scow.daemon", "-H", self.host),
+            *(PYTHON, "-m", "scow.daemon", "-H", self.host),
             *("--data-root", str(self.data_root), "--exec-root", str(self.exec_root)),
             *("--bridge", self.bridge, "--bip", self.bip),
             *("--config-file", str(self.config_file), "--pidfile", str(self.base / "daemon.pid")),

@@ -22,9 +22,8 @@ def count(engine: Engine) -> Counter[str]:
     slot = engine.slot
     pids = wipe.processes(slot)
     counts["processes"] = len(pids)
-    counts["mounts"] = len(wipe.mounts(slot)) + sum(
-        _hidden_mounts(pid, str(engine.base)) for pid in _namespaces(pids, "mnt")
-    )
+    hidden = sum(len(_mountinfo(str(engine.base), pid)) for pid in _namespaces(pids, "mnt"))
+    counts["mounts"] = len(wipe.mounts(slot)) + hidden
     counts["netns"] = len(_namespaces(pids, "net")) + sum("nsfs" in line for line in _mountinfo(str(engine.base)))
     counts["veths"] = max(0, len(wipe.links(slot)) - 1) + _loose_veths()
     counts["nft rules"] = _rules(engine)

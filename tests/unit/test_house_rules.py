@@ -1,4 +1,4 @@
-"""Rules of the house that no linter knows: file length, the bans that need an eye on method calls, the CLI's imports."""
+"""Rules of the house that no linter knows: file length, bans on method calls, what the CLI imports."""
 
 import ast
 import subprocess

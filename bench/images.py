@@ -1,0 +1,77 @@
+"""Images for the pull row, made of this machine's own files: many small files, two large layers, many layers."""
+
+import contextlib
+import io
+import os
+import random
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.harness.registry import Image, Registry
+
+
+@contextlib.contextmanager
+def server(quick: bool) -> Iterator[list[tuple[str, str, str]]]:
+    """A registry that holds the images: (key, title, reference) of each."""
+    scale = 0.2 if quick else 1.0
+    registry = Registry()
+    try:
+        made = []
+        many = _files(int(266e6 * scale))
+        made.append(("many", f"{len(many) / 1e6:.0f} MB in many files", registry.push("bench/many", Image([many]))))
+        two = [_blob(int(231e6 * scale), seed) for seed in (1, 2)]
+        made.append(("two", f"{sum(map(len, two)) / 1e6:.0f} MB in two layers", registry.push("bench/two", Image(two))))
+        del many, two
+        layers = [_layer(number, int(3e6 * scale)) for number in range(30)]
+        made.append(("layers", "30 layers", registry.push("bench/layers", Image(layers))))
+        yield made
+    finally:
+        registry.close()
+
+
+def _files(size: int) -> bytes:
+    """A tar of regular files from /usr/share and /usr/lib, in a fixed order, up to `size` bytes."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for root in ("/usr/share", "/usr/lib"):
+            for folder, names, files in os.walk(root):
+                names.sort()
+                for name in sorted(files):
+                    path = Path(folder) / name
+                    if not path.is_symlink() and path.is_file() and path.stat().st_size < 200_000:
+                        entry = tarfile.TarInfo(str(path)[1:])
+                        data = path.read_bytes()
+                        entry.size, entry.mode = len(data), 0o644
+                        tar.addfile(entry, io.BytesIO(data))
+                    if buffer.tell() > size:
+                        return _end(tar, buffer)
+    return buffer.getvalue()
+
+
+def _end(tar: tarfile.TarFile, buffer: io.BytesIO) -> bytes:
+    tar.close()
+    return buffer.getvalue()
+
+
+def _blob(size: int, seed: int) -> bytes:
+    """One file of `size` bytes that compresses to about half, as programs do."""
+    source = random.Random(seed)
+    piece = b"".join(source.randbytes(512) + bytes(source.randrange(4) for _ in range(512)) for _ in range(2048))
+    data = (piece * (size // len(piece) + 1))[:size]
+    return _tar({f"large-{seed}": data})
+
+
+def _layer(number: int, size: int) -> bytes:
+    source = random.Random(number)
+    return _tar({f"layer-{number}/file-{i}": source.randbytes(size // 40) for i in range(20)})
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o644
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()

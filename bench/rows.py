@@ -1,0 +1,269 @@
+"""The measured rows. Each gives one sample per call for each client, so that a run can interleave the engines."""
+
+import json
+import os
+import socket
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import images
+from bench.engines import Peer, parents, private, spawn, timed, tree
+
+LINE = b"x" * 99 + b"\n"
+
+
+@dataclass
+class Row:
+    """name, unit; `better` is "less" or "more". `columns`: samples by client name. `goal`: the budget, as a ratio."""
+
+    key: str
+    title: str
+    unit: str
+    better: str = "less"
+    goal: str = ""
+    columns: dict[str, list[float]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def add(self, column: str, value: float) -> None:
+        self.columns.setdefault(column, []).append(value)
+
+    def median(self, column: str) -> float | None:
+        values = self.columns.get(column)
+        return statistics.median(values) if values else None
+
+
+class Bench:
+    """Peers that run, and how often to repeat. Every method named `row_KEY` fills one or more rows."""
+
+    def __init__(self, peers: list[Peer], n: int, quick: bool) -> None:
+        self.peers, self.n, self.quick = peers, n, quick
+        self.rows: list[Row] = []
+
+    def row(self, *args: str, **kwargs: str) -> Row:
+        row = Row(*args, **kwargs)
+        self.rows.append(row)
+        return row
+
+    def interleave(self, row: Row, step: Callable[[Peer, list[str]], float], n: int | None = None) -> None:
+        """`n` samples from each client in turn, after one warm-up each. A client that fails loses its column."""
+        broken: set[str] = set()
+        for turn in range((n or self.n) + 1):
+            for peer in self.peers:
+                for column, cli in peer.clients.items():
+                    if column in broken or (peer.name == "podman" and turn > max(3, (n or self.n) // 3)):
+                        continue  # podman is slow, and a median of few is enough for it
+                    try:
+                        value = step(peer, cli)
+                    except (RuntimeError, OSError, KeyError, ValueError) as error:
+                        broken.add(column)
+                        row.notes[column] = str(error)[:200]
+                        continue
+                    if turn:
+                        row.add(column, value)
+
+    # ------------------------------------------------------------ starts
+
+    def row_run(self) -> None:
+        for network, goal in (("none", "5×, docker CLI 7×"), ("bridge", "5×, docker CLI 7×")):
+            row = self.row(f"run-{network}", f"`run --rm busybox true`, network {network}", "ms", goal=goal)
+            args = ["run", "--rm", "--network", network, "busybox", "true"]
+            self.interleave(row, lambda _peer, cli, args=args: timed([*cli, *args]) * 1000)
+
+    def row_cli(self) -> None:
+        row = self.row("cli", "CLI from exec to the first request", "ms", goal="≤ 25 ms")
+        for turn in range(self.n + 1):
+            for peer in self.peers:
+                if peer.socket is None:
+                    continue
+                for column, cli in peer.clients.items():
+                    if column.startswith("docker CLI"):
+                        continue  # the same program as Docker's column
+                    value = first_request(cli[0])
+                    if turn:
+                        row.add(column, value * 1000)
+
+    def row_exec(self) -> None:
+        for peer in self.peers:
+            peer.call("run", "-d", "--name", "bench-exec", "--network", "none", "busybox", "sleep", "3600")
+        row = self.row("exec", "`exec true`", "ms", goal="2.5×, docker CLI 3.5×")
+        self.interleave(row, lambda _peer, cli: timed([*cli, "exec", "bench-exec", "true"]) * 1000)
+        for peer in self.peers:
+            peer.remove_all()
+
+    def row_rm(self) -> None:
+        row = self.row("rm", "`rm -f` of a running container", "ms", goal="3×")
+
+        def step(peer: Peer, cli: list[str]) -> float:
+            peer.call("run", "-d", "--name", "bench-rm", "busybox", "sleep", "3600")
+            return timed([*cli, "rm", "-f", "bench-rm"]) * 1000
+
+        self.interleave(row, step, n=max(3, self.n // 2))
+
+    def row_starts(self) -> None:
+        total = 16 if self.quick else 40
+        row = self.row("starts-cli", f"{total} starts, 8 at once, by CLI", "/s", "more", goal="6×")
+
+        def by_cli(peer: Peer, cli: list[str]) -> float:
+            start = time.perf_counter()
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(lambda _: timed([*cli, "run", "-d", "busybox", "sleep", "3600"]), range(total)))
+            took = time.perf_counter() - start
+            peer.remove_all()
+            return total / took
+
+        self.interleave(row, by_cli, n=1 if self.quick else 3)
+        row = self.row("starts-api", f"{total} starts, 8 at once, over the API", "/s", "more", goal="10×")
+
+        def one(peer: Peer) -> None:
+            status, body = peer.api("POST", "/containers/create", {"Image": "busybox", "Cmd": ["sleep", "3600"]})
+            if status != 201:
+                raise RuntimeError(f"create: {status} {body!r}")
+            status, body = peer.api("POST", f"/containers/{json.loads(body)['Id']}/start")
+            if status != 204:
+                raise RuntimeError(f"start: {status} {body!r}")
+
+        for turn in range(2 if self.quick else 4):
+            for peer in self.peers:
+                if peer.socket is None:
+                    continue
+                start = time.perf_counter()
+                with ThreadPoolExecutor(8) as pool:
+                    list(pool.map(lambda _, peer=peer: one(peer), range(total)))
+                took = time.perf_counter() - start
+                peer.remove_all()
+                if turn:
+                    row.add(next(iter(peer.clients)), total / took)
+
+    # ------------------------------------------------------------ memory
+
+    def row_memory(self) -> None:
+        total = 8 if self.quick else 20
+        idle = self.row("daemon-memory", "daemon at rest, private (Docker: dockerd + containerd)", "MB", goal="≤ 1×")
+        each = self.row("helper-memory", "helper of an idle container, private", "MB", goal="≤ 0.8×")
+        for peer in self.peers:
+            column = next(iter(peer.clients))
+            resting = tree(peer.roots())
+            if resting:
+                idle.add(column, private(resting) / 1e6)
+            for _ in range(total):
+                peer.call("run", "-d", "--network", "none", "busybox", "sleep", "3600")
+            time.sleep(1)
+            up, samples = parents(), []
+            for identity in peer.call("ps", "-q", "--no-trunc").split():
+                init = int(peer.call("inspect", "-f", "{{.State.Pid}}", identity))
+                helpers, pid = set(), up.get(init, 1)
+                while pid > 1 and pid not in resting:
+                    helpers.add(pid)
+                    pid = up.get(pid, 1)
+                samples.append(private(helpers - {os.getpid()}) / 1e6)
+            each.columns[column] = samples
+            peer.remove_all()
+
+    # ------------------------------------------------------------ logs
+
+    def row_logs(self) -> None:
+        size = 50 if self.quick else 200
+        write = self.row(
+            "log-write", f"log write, {size} MB of 100-byte lines, default driver", "MB/s", "more", goal="4×"
+        )
+        read = self.row("log-read", f"`logs` of {size} MB", "MB/s", "more", goal="5×")
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+            lines = Path(folder) / "lines"
+            lines.write_bytes(LINE * 100_000)  # 10 MB
+            for _ in range(1 if self.quick else 3):
+                for peer in self.peers:
+                    args = ["run", "-d", "--name", "bench-log", "--network", "none", "-v", f"{folder}:/in:ro"]
+                    try:
+                        peer.call(*args, "busybox", "cat", *["/in/lines"] * (size // 10))
+                        peer.call("wait", "bench-log")
+                        took = lifetime(peer, "bench-log")
+                        write.add(next(iter(peer.clients)), size / took)
+                        for column, cli in peer.clients.items():
+                            out = subprocess.run([*cli, "logs", "--tail", "1", "bench-log"], capture_output=True).stdout
+                            if out != LINE:
+                                raise RuntimeError(f"the log does not end as it should: {out[:120]!r}")
+                            read.add(column, size / timed([*cli, "logs", "bench-log"]))
+                    except RuntimeError as error:
+                        write.notes[peer.name] = str(error)[:200]
+                    peer.remove_all()
+
+    # ------------------------------------------------------------ lists and images
+
+    def row_ps(self) -> None:
+        total = 50 if self.quick else 200
+        row = self.row("ps", f"`ps -a` of {total}", "ms", goal="1×")
+        for peer in self.peers:
+            for _ in range(total):
+                peer.call("create", "busybox", "true")
+        self.interleave(row, lambda _peer, cli: timed([*cli, "ps", "-a"]) * 1000)
+        for peer in self.peers:
+            peer.remove_all()
+
+    def row_pull(self) -> None:
+        with images.server(self.quick) as made:
+            for key, title, reference in made:
+                row = self.row(f"pull-{key}", f"pull and unpack: {title}", "s", goal="2×")
+                for turn in range(2 if self.quick else 4):
+                    for peer in self.peers:
+                        column = next(iter(peer.clients))
+                        try:
+                            os.sync()
+                            start = time.perf_counter()
+                            peer.pull(reference)
+                            took = time.perf_counter() - start
+                            peer.call("rmi", "-f", reference)
+                        except RuntimeError as error:
+                            row.notes[column] = str(error)[:200]
+                            continue
+                        if turn:
+                            row.add(column, took)
+
+
+def lifetime(peer: Peer, name: str) -> float:
+    """Seconds between a container's start and end, as the engine's own record has them."""
+    state = json.loads(peer.call("inspect", name))[0]["State"]
+    return _seconds(state["FinishedAt"]) - _seconds(state["StartedAt"])
+
+
+def _seconds(stamp: str) -> float:
+    day, _, rest = stamp.partition("T")
+    clock = rest[:8]
+    fraction = rest[8:].rstrip("Z").partition("+")[0].partition("-")[0] or ".0"
+    return time.mktime(time.strptime(f"{day} {clock}", "%Y-%m-%d %H:%M:%S")) + float(f"0{fraction}")
+
+
+def first_request(program: str) -> float:
+    """Seconds from the start of a client to the first byte of its first request, on a socket that never answers."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/s"
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(path)
+        server.listen(8)
+        arrived: list[float] = []
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            connection.recv(1)
+            arrived.append(time.perf_counter())
+            connection.close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        start = time.perf_counter()
+        pid = spawn([program, "-H", f"unix://{path}", "ps"])
+        thread.join(10)
+        server.close()
+        os.waitpid(pid, 0)
+        if not arrived:
+            raise RuntimeError(f"{program} sent no request")
+        return arrived[0] - start
+
+
+ROWS = [name.removeprefix("row_") for name in vars(Bench) if name.startswith("row_")]
