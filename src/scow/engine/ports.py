@@ -109,6 +109,9 @@ class Task(Protocol):
     async def exec(self, exec_id: str, process: Process, terminal: bool, attachment: Attachment | None, stdin: bool) -> "ExecTask":
         """Start one more process inside. Raises StartFailure when it cannot be executed."""
 
+    def execs(self) -> "Sequence[tuple[str, ExecTask]]":
+        """(exec id, handle) of execs that still run; after an adoption these are the old daemon's."""
+
     async def pids(self) -> list[int]:
         """Host pids of every process in the container's cgroup."""
 
@@ -200,6 +203,9 @@ class ImageStore(Protocol):
     async def delete(self, image_id: str) -> Sequence[str]:
         """Delete the config, the manifests and every layer no other image uses; returns the deleted ids (config, chain ids)."""
 
+    def layer_sizes(self, image_id: str) -> Sequence[int]:
+        """Bytes of each unpacked layer, base first, one per diff id."""
+
     async def check_credentials(self, credentials: Credentials) -> str:
         """Log in at credentials.server_address (for POST /auth). Returns an identity token or ""; Unauthenticated if refused."""
 
@@ -248,7 +254,7 @@ class Networking(Protocol):
         """bridge, host and none."""
 
     async def connect(
-        self, container_id: str, bindings: Sequence[PortBinding], *, mac_address: str = "", address: str = ""
+        self, container_id: str, bindings: Sequence[PortBinding], *, name: str = "", mac_address: str = "", address: str = ""
     ) -> Sandbox:
         """Give a container a namespace, an address and its published ports; all or nothing.
 

@@ -25,7 +25,7 @@ class Entry:
 
     `lock` orders start, exit and remove of this one container; nothing waits for a process while holding it.
     `exits` are futures for the next exit, `removals` for the removal. `pending` are attachments that wait for a start.
-    `manual_stop` says that a stop or kill was asked for (restart policies then rest).
+    `removing`: a remove is under way. `restarting`: a restart is between its stop and its start.
     """
 
     container: Container
@@ -38,6 +38,7 @@ class Entry:
     restart: "asyncio.Task[None] | None" = None
     backoff: float = 0.0
     removing: bool = False
+    restarting: bool = False
 
     @property
     def running(self) -> bool:

@@ -1,0 +1,1 @@
+"""What can be done with containers, one verb a module."""

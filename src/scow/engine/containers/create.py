@@ -1,0 +1,220 @@
+"""Create: check, merge with the image, make the writable layer and the directory, and write the record."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from scow.engine.containers import files, happenings, mounting, names, validate
+from scow.engine.context import Engine
+from scow.errors import Conflict, InvalidArgument, NotFound
+from scow.model.container import Container, ContainerConfig, HostConfig, LogConfig, RestartPolicy
+from scow.model.image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRequest:
+    """What a client wants of its place on one network."""
+
+    ip_address: str = ""
+    mac_address: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRequest:
+    """A container to be. `name` "" for a generated one; `platform` "" for the host's."""
+
+    name: str
+    config: ContainerConfig
+    host: HostConfig
+    platform: str = ""
+    networking: Mapping[str, EndpointRequest] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The new id and what the user should know."""
+
+    id: str
+    warnings: tuple[str, ...] = ()
+
+
+async def create(engine: Engine, request: CreateRequest) -> Created:
+    """A container in state created; when this returns it survives anything. On an error nothing is left."""
+    host = _defaults(engine, request.host)
+    validate.check(request.config, host)
+    image = _image(engine, request)
+    host = _resolve_modes(engine, host, request)
+    container_id = secrets.token_hex(32)
+    config = _merge(request.config, image, container_id, host)
+    command = _command(config)
+    name = _take_name(engine, request.name, container_id)
+    try:
+        return await _make(engine, request, container_id, name, config, host, image, command)
+    except BaseException:
+        if container_id not in engine.containers:
+            engine.containers.release(name)
+        raise
+
+
+async def _make(
+    engine: Engine,
+    request: CreateRequest,
+    container_id: str,
+    name: str,
+    config: ContainerConfig,
+    host: HostConfig,
+    image: Image,
+    command: tuple[str, ...],
+) -> Created:
+    directory = files.directory(engine, container_id)
+    points, made = await mounting.resolve(engine, host, config)
+    try:
+        os.mkdir(directory, 0o710)
+        await engine.snapshots.prepare(container_id, image.chain_ids)
+        container = Container(
+            id=container_id,
+            name=name,
+            created_at=engine.clock(),
+            image_id=image.id,
+            image_ref=request.config.image,
+            config=config,
+            host=host,
+            path=command[0],
+            args=command[1:],
+            mount_points=points,
+            layers=image.chain_ids,
+        )
+        await mounting.fill_new_volumes(engine, container, made)
+        entry = await engine.containers.add(container)
+    except BaseException:
+        await engine.snapshots.remove(container_id)
+        files.remove(engine, container_id)
+        await mounting.drop(engine, made)
+        raise
+    engine.export(entry.container)
+    happenings.publish(engine, entry.container, "create")
+    return Created(container_id, _warnings(host))
+
+
+def _defaults(engine: Engine, host: HostConfig) -> HostConfig:
+    """Fill in what the daemon's settings decide."""
+    settings = engine.settings
+    log = host.log
+    if not log.driver:
+        log = LogConfig(settings.default_log_driver, {**settings.default_log_options, **log.options})
+    elif log.driver == settings.default_log_driver:
+        log = LogConfig(log.driver, {**settings.default_log_options, **log.options})
+    return replace(
+        host,
+        log=log,
+        shm_size=host.shm_size or settings.default_shm_size,
+        ipc_mode=host.ipc_mode or "private",
+        cgroupns_mode=host.cgroupns_mode or "private",
+        network_mode=host.network_mode or "default",
+        restart_policy=host.restart_policy if host.restart_policy.name else RestartPolicy(),
+        runtime=host.runtime or "scow",
+    )
+
+
+def _image(engine: Engine, request: CreateRequest) -> Image:
+    name = request.config.image
+    if not name:
+        raise InvalidArgument("no image was given")
+    image = engine.images.resolve(name)
+    if request.platform:
+        wanted = request.platform.split("/")
+        have = (image.os, image.architecture, image.variant)
+        if wanted[0] != have[0] or (len(wanted) > 1 and wanted[1] != have[1]):
+            raise NotFound(
+                f"image with reference {name} was found but does not match the specified platform: wanted {request.platform}, "
+                f"actual: {image.os}/{image.architecture}"
+            )
+    return image
+
+
+def _resolve_modes(engine: Engine, host: HostConfig, request: CreateRequest) -> HostConfig:
+    """container:NAME becomes container:ID; a network must exist."""
+
+    def by_id(mode: str) -> str:
+        if not mode.startswith("container:"):
+            return mode
+        return "container:" + engine.containers.find(mode.removeprefix("container:")).container.id
+
+    network = by_id(host.network_mode)
+    known = {item.name: item for item in engine.networking.networks()} | {item.id: item for item in engine.networking.networks()}
+    if network not in ("default", "host", "none") and not network.startswith("container:") and network not in known:
+        raise NotFound(f"network {network} not found")
+    for name, wish in request.networking.items():
+        if name in ("default", "bridge", network) and not wish.ip_address:
+            continue
+        if name not in known and name not in ("default",):
+            raise NotFound(f"network {name} not found")
+        if wish.ip_address:
+            raise InvalidArgument("user specified IP address is supported on user defined networks only")
+    return replace(host, network_mode=network, ipc_mode=by_id(host.ipc_mode), pid_mode=by_id(host.pid_mode))
+
+
+def _merge(config: ContainerConfig, image: Image, container_id: str, host: HostConfig) -> ContainerConfig:
+    """The user's config over the image's, by Docker's rules."""
+    base = image.config
+    names = {word.partition("=")[0] for word in config.env}
+    # only NAME=value counts in an image; a bare NAME is never looked up anywhere (CVE-2026-57231)
+    inherited = tuple(w for w in base.env if "=" in w[1:] and w.partition("=")[0] not in names)
+    entrypoint, cmd = config.entrypoint, config.cmd
+    if entrypoint is None:
+        entrypoint = base.entrypoint
+        if not cmd:
+            cmd = base.cmd
+    elif entrypoint == ("",):
+        entrypoint = None
+    hostname = config.hostname
+    if not hostname:
+        hostname = os.uname().nodename if host.network_mode == "host" or host.uts_mode == "host" else container_id[:12]
+    return replace(
+        config,
+        hostname=hostname,
+        user=config.user or base.user,
+        env=inherited + config.env,
+        entrypoint=entrypoint or None,
+        cmd=cmd,
+        working_dir=config.working_dir or base.working_dir,
+        labels={**base.labels, **config.labels},
+        exposed_ports=tuple(sorted({*base.exposed_ports, *config.exposed_ports, *(b.port for b in host.port_bindings)})),
+        volumes=tuple(sorted({*base.volumes, *config.volumes})),
+        stop_signal=config.stop_signal or base.stop_signal,
+        healthcheck=config.healthcheck or base.healthcheck,
+        shell=config.shell or base.shell,
+        on_build=(),
+    )
+
+
+def _command(config: ContainerConfig) -> tuple[str, ...]:
+    command = (*(config.entrypoint or ()), *(config.cmd or ()))
+    if not command:
+        raise InvalidArgument("no command specified")
+    return command
+
+
+def _take_name(engine: Engine, wanted: str, container_id: str) -> str:
+    if wanted:
+        name = names.check(wanted)
+        engine.containers.reserve(name, container_id)
+        return name
+    for attempt in range(100):
+        name = names.generate() + (str(attempt) if attempt > 3 else "")
+        try:
+            engine.containers.reserve(name, container_id)
+            return name
+        except Conflict:
+            continue
+    engine.containers.reserve(container_id[:12], container_id)
+    return container_id[:12]
+
+
+def _warnings(host: HostConfig) -> tuple[str, ...]:
+    warnings = []
+    if host.port_bindings and host.network_mode == "host":
+        warnings.append("Published ports are discarded when using host network mode")
+    return tuple(warnings)

@@ -1,0 +1,114 @@
+"""The end of a container: its exit is taken over from the monitor, told to everybody, and acted upon by its restart policy."""
+
+import asyncio
+from dataclasses import replace
+
+from scow.engine.background import spawn
+from scow.engine.containers import happenings
+from scow.engine.context import Engine
+from scow.engine.ports import ExitStatus, Task
+from scow.engine.registry import Entry
+from scow.errors import ScowError
+from scow.model import transitions
+
+_FIRST_BACKOFF = 0.1
+_LONGEST_BACKOFF = 60.0
+_GOOD_RUN = 10 * 10**9  # ran as long as this (ns): the next back-off starts small again
+
+
+async def watch(engine: Engine, entry: Entry, task: Task) -> None:
+    """Wait for the exit of a running task and record it."""
+    status = await task.wait()
+    async with entry.lock:
+        await record(engine, entry, status)
+
+
+async def record(engine: Engine, entry: Entry, exit_status: ExitStatus) -> None:
+    """Apply an exit; the caller holds the lock. Nothing is told before the monitor's own record was durable."""
+    before = entry.container
+    restarting = not entry.removing and transitions.should_restart(before, exit_status.code)
+    happenings_network = before if before.status.sandbox_id else None
+    entry.task = None
+    engine.containers.set_status(
+        entry,
+        transitions.exited(
+            before.status,
+            code=exit_status.code,
+            at=exit_status.finished_at,
+            oom_killed=exit_status.oom_killed,
+            restarting=restarting,
+        ),
+    )
+    engine.containers.drop_execs(entry)
+    released = spawn(engine.networking.release(before.id), f"release-{before.id[:12]}") if happenings_network else None
+    if exit_status.oom_killed:
+        happenings.publish(engine, entry.container, "oom")
+    if happenings_network:
+        happenings.publish_network(engine, before, "disconnect")
+    seconds = max(0, exit_status.finished_at - before.status.started_at) // 10**9
+    happenings.publish(engine, entry.container, "die", exitCode=str(exit_status.code), execDuration=str(seconds))
+    settle(entry.exits, exit_status.code)
+    if before.host.auto_remove and not restarting and not entry.restarting:
+        from scow.engine.containers import remove
+
+        if released is not None:
+            await asyncio.wait((released,))
+        await engine.supervisor.forget(before.id)
+        if not entry.removing:
+            await remove.take_away(engine, entry, volumes=True)
+        return
+    spawn(_keep(engine, entry), f"save-{before.id[:12]}")
+    if restarting:
+        ran = exit_status.finished_at - before.status.started_at
+        _schedule(engine, entry, ran)
+
+
+async def _keep(engine: Engine, entry: Entry) -> None:
+    """First our record of the exit, then the monitor's may go."""
+    await engine.containers.save(entry)
+    await engine.supervisor.forget(entry.container.id)
+    engine.export(entry.container)
+
+
+def _schedule(engine: Engine, entry: Entry, ran: int) -> None:
+    entry.backoff = _FIRST_BACKOFF if ran >= _GOOD_RUN or not entry.backoff else min(entry.backoff * 2, _LONGEST_BACKOFF)
+    entry.restart = spawn(_restart_later(engine, entry, entry.backoff), f"restart-{entry.container.id[:12]}")
+
+
+async def _restart_later(engine: Engine, entry: Entry, delay: float) -> None:
+    from scow.engine.containers import start
+
+    await asyncio.sleep(delay)
+    async with entry.lock:
+        status = entry.container.status
+        if entry.removing or status.state != "restarting":
+            return
+        engine.containers.set_status(entry, replace(status, restart_count=status.restart_count + 1))
+        try:
+            await engine.supervisor.forget(entry.container.id)
+            await start.launch(engine, entry)
+        except ScowError:
+            # launch recorded the failure; the policy goes on trying as long as it allows
+            if entry.container.id in engine.containers and transitions.should_restart(entry.container, entry.container.status.exit_code):
+                engine.containers.set_status(entry, replace(entry.container.status, state="restarting"))
+                _schedule(engine, entry, 0)
+
+
+def cancel_restart(engine: Engine, entry: Entry) -> bool:
+    """A stop or kill during the back-off: it stays down. True when there was one to cancel."""
+    if entry.container.status.state != "restarting":
+        return False
+    if entry.restart is not None:
+        entry.restart.cancel()
+        entry.restart = None
+    status = entry.container.status
+    engine.containers.set_status(entry, replace(status, state="exited", stopped_by_user=True))
+    return True
+
+
+def settle(futures: "list[asyncio.Future[int]]", code: int) -> None:
+    """Wake all waiters."""
+    waiting, futures[:] = list(futures), []
+    for future in waiting:
+        if not future.done():
+            future.set_result(code)

@@ -1,0 +1,27 @@
+"""Kill: send a signal to the first process."""
+
+from scow.engine.containers import ending, happenings, signals, stop
+from scow.engine.context import Engine
+from scow.errors import Conflict, NotFound
+
+
+async def kill(engine: Engine, name: str, signal: str = "KILL") -> None:
+    """Conflict when it does not run. SIGKILL and the stop signal count as the user's wish to end it."""
+    number = signals.number(signal or "KILL")
+    entry = engine.containers.find(name)
+    if ending.cancel_restart(engine, entry):
+        await engine.containers.save(entry)
+        return
+    container, task = entry.container, entry.task
+    if task is None:
+        raise Conflict(f"cannot kill container: {name}: container {container.id} is not running")
+    ends = number == 9 or number == signals.number(container.config.stop_signal or "TERM")
+    if ends:
+        await stop.mark_stopped(engine, entry)
+    try:
+        await task.signal(number)
+        if number == 9 and container.status.state == "paused":
+            await task.freeze(False)
+    except NotFound:
+        raise Conflict(f"cannot kill container: {name}: container {container.id} is not running") from None
+    happenings.publish(engine, container, "kill", signal=str(number))

@@ -1,0 +1,231 @@
+"""Start: network, files, spec, task. Each step registers its undo; a failure leaves the container as startable as before."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+
+from scow.engine.background import spawn
+from scow.engine.containers import ending, files, happenings, mounting
+from scow.engine.context import Engine
+from scow.engine.ports import Attachment, LogTarget, Sandbox, Task, TaskSpec
+from scow.engine.registry import Entry
+from scow.engine.spec import build
+from scow.errors import Conflict, InvalidArgument, NotFound, NotModified, ScowError
+from scow.model import transitions
+from scow.model.container import Container
+from scow.model.network import Endpoint
+from scow.model.ports import PortBinding
+from scow.network.files import hosts_text, resolv_text
+
+
+async def start(engine: Engine, name: str, detach_keys: str = "") -> None:
+    """Run a created or exited container. NotModified when it runs already."""
+    entry = engine.containers.find(name)
+    async with entry.lock:
+        state = entry.container.status.state
+        if state == "paused":
+            raise Conflict("cannot start a paused container, try unpause instead")
+        if entry.running or state == "running":
+            raise NotModified(f"container {name} is already running")
+        if entry.removing or state in ("removing", "dead"):
+            raise Conflict("container is marked for removal and cannot be started")
+        await launch(engine, entry)
+
+
+async def launch(engine: Engine, entry: Entry) -> None:
+    """Start it; the caller holds the lock. On failure the error is recorded, and --rm removes the container."""
+    pending, entry.pending = entry.pending, []
+    try:
+        async with contextlib.AsyncExitStack() as undo:
+            task = await _bring_up(engine, entry, pending, undo)
+            undo.pop_all()
+    except ScowError as error:
+        await _record_failure(engine, entry, error)
+        raise
+    finally:
+        for attachment in pending:
+            attachment.connection.close()
+    entry.task = task
+    spawn(ending.watch(engine, entry, task), f"watch-{entry.container.id[:12]}")
+    happenings.publish(engine, entry.container, "start")
+
+
+async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], undo: contextlib.AsyncExitStack) -> Task:
+    container = entry.container
+    mounting.make_bind_sources(container)
+    joined, shm_source = _joined(engine, container)
+    sandbox = await _connect(engine, container)
+    if sandbox is not None:
+        undo.push_async_callback(engine.networking.release, container.id)
+    try:
+        status = replace(
+            container.status,
+            endpoints=(sandbox.endpoint,) if sandbox else _plain_endpoints(engine, container),
+            published=tuple(sandbox.published) if sandbox else (),
+            sandbox_id=container.id if sandbox else "",
+        )
+        _write_name_files(engine, container, status.endpoints)
+        spec = TaskSpec(
+            id=container.id,
+            spec=build.build(container, _surroundings(engine, container, joined, shm_source)),
+            rootfs=engine.snapshots.mounts(container.id, container.layers),
+            log=_log_target(engine, container),
+            exit_path=f"{files.directory(engine, container.id)}/exit.json",
+            terminal=container.config.tty,
+            open_stdin=container.config.open_stdin,
+            stdin_once=container.config.stdin_once,
+            console_size=container.host.console_size,
+            netns=sandbox.netns if sandbox else None,
+            keep=tuple(sandbox.reserved) if sandbox else (),
+            attachments=tuple(pending),
+        )
+        # The addresses must be known to the next daemon before the task can exist; both go on at once.
+        entry.container = replace(container, status=status)
+        saved = asyncio.ensure_future(engine.containers.save(entry))
+        try:
+            task = await engine.supervisor.spawn(spec)
+        finally:
+            await asyncio.wait((saved,))
+        if sandbox is not None:
+            happenings.publish_network(engine, entry.container, "connect")
+        engine.containers.set_status(entry, transitions.started(status, pid=task.pid, at=task.started_at))
+        spawn(engine.containers.save(entry), f"save-{container.id[:12]}")
+        return task
+    finally:
+        if sandbox is not None:
+            os.close(sandbox.netns)
+            for reserved in sandbox.reserved:
+                reserved.close()
+
+
+async def _connect(engine: Engine, container: Container) -> Sandbox | None:
+    host = container.host
+    if host.network_mode in ("host", "none") or host.network_mode.startswith("container:"):
+        return None
+    bindings = list(host.port_bindings)
+    if host.publish_all_ports:
+        bound = {binding.port for binding in bindings}
+        bindings += [PortBinding(port) for port in container.config.exposed_ports if port not in bound]
+    return await engine.networking.connect(
+        container.id, bindings, name=container.name, mac_address=container.config.mac_address
+    )
+
+
+def _plain_endpoints(engine: Engine, container: Container) -> tuple[Endpoint, ...]:
+    """host and none have an endpoint without an address; a shared namespace has none of its own."""
+    mode = container.host.network_mode
+    return tuple(
+        Endpoint(network.id, network.name, endpoint_id="") for network in engine.networking.networks() if network.name == mode
+    )
+
+
+def _joined(engine: Engine, container: Container) -> tuple[Mapping[str, str], str | None]:
+    """Namespaces of other containers to enter, by kind, and where their /dev/shm is."""
+    host, joined, shm = container.host, {}, None
+    for kind, mode in (("network", host.network_mode), ("pid", host.pid_mode), ("ipc", host.ipc_mode)):
+        if not mode.startswith("container:"):
+            continue
+        other = engine.containers.find(mode.removeprefix("container:")).container
+        if other.status.state not in transitions.RUNNING:
+            what = "network" if kind == "network" else f"{kind.upper()} namespace"
+            raise Conflict(f"cannot join {what} of a non running container: {other.id}")
+        joined[kind] = f"/proc/{other.status.pid}/ns/{'net' if kind == 'network' else kind}"
+        if kind == "ipc":
+            if other.host.ipc_mode not in ("shareable", "host"):
+                raise Conflict(f"non-shareable IPC (hint: use IpcMode:shareable for the donor container): {other.id}")
+            shm = f"/proc/{other.status.pid}/root/dev/shm"
+    if host.ipc_mode == "host":
+        shm = "/dev/shm"
+    return joined, shm
+
+
+def _surroundings(
+    engine: Engine, container: Container, joined: Mapping[str, str], shm_source: str | None
+) -> build.Surroundings:
+    settings = engine.settings
+    wants_init = settings.default_init if container.host.init is None else container.host.init
+    init = build.find_init() if wants_init else ""
+    if wants_init and not init:
+        raise NotFound("--init was asked for, but no init program is installed: install the package tini")
+    parent = container.host.cgroup_parent or settings.cgroup_parent
+    if ".." in parent.split("/"):
+        raise InvalidArgument(f"invalid cgroup parent: {parent}")
+    return build.Surroundings(
+        directory=files.directory(engine, container.id),
+        root=f"{settings.exec_root}/rootfs",
+        cgroup_path=f"/{parent.strip('/')}/{container.id}",
+        default_ulimits=settings.default_ulimits,
+        joined=joined,
+        shm_source=shm_source,
+        init_path=init,
+    )
+
+
+def _log_target(engine: Engine, container: Container) -> LogTarget:
+    log = container.host.log
+    attributes: dict[str, str] = {}
+    labels = [name for name in log.options.get("labels", "").split(",") if name]
+    attributes.update({name: container.config.labels[name] for name in labels if name in container.config.labels})
+    variables = dict(word.partition("=")[::2] for word in container.config.env)
+    attributes.update({name: variables[name] for name in log.options.get("env", "").split(",") if name in variables})
+    path = files.log_path(engine, container.id) if log.driver == "json-file" else ""
+    return LogTarget(log.driver, path, log.options, attributes)
+
+
+def _write_name_files(engine: Engine, container: Container, endpoints: tuple[Endpoint, ...]) -> None:
+    directory, config, host = files.directory(engine, container.id), container.config, container.host
+    if host.network_mode.startswith("container:"):
+        other = engine.containers.find(host.network_mode.removeprefix("container:")).container
+        for name in ("hosts", "hostname", "resolv.conf"):
+            with open(f"{files.directory(engine, other.id)}/{name}", encoding="utf-8", errors="replace") as source:
+                files.write_file(f"{directory}/{name}", source.read())
+        return
+    files.write_file(f"{directory}/hostname", config.hostname + "\n")
+    if host.network_mode == "host":
+        for name in ("hosts", "resolv.conf"):
+            with contextlib.suppress(FileNotFoundError), open(f"/etc/{name}", encoding="utf-8", errors="replace") as source:
+                files.write_file(f"{directory}/{name}", source.read())
+        return
+    addresses = tuple(endpoint.ip_address for endpoint in endpoints if endpoint.ip_address)
+    gateway = next((endpoint.gateway for endpoint in endpoints if endpoint.gateway), "")
+    files.write_file(
+        f"{directory}/hosts", hosts_text(config.hostname, config.domainname, addresses, host.extra_hosts, gateway)
+    )
+    nameservers, search, options = engine.networking.resolver_lines()
+    settings = engine.settings
+    files.write_file(
+        f"{directory}/resolv.conf",
+        resolv_text(
+            list(host.dns or settings.dns) or nameservers,
+            list(host.dns_search or settings.dns_search) or search,
+            list(host.dns_options or settings.dns_options) or options,
+        ),
+    )
+
+
+async def _record_failure(engine: Engine, entry: Entry, error: ScowError) -> None:
+    """State, exit code and error as Docker leaves them after a start that failed."""
+    code = exit_code(error.message)
+    status = entry.container.status
+    entry.task = None
+    engine.containers.set_status(entry, transitions.failed(replace(status, pid=0), code=code, error=error.message))
+    await engine.containers.save(entry)
+    happenings.publish(engine, entry.container, "die", exitCode=str(code), execDuration="0")
+    ending.settle(entry.exits, code)
+    if entry.container.host.auto_remove:
+        from scow.engine.containers import remove
+
+        await remove.take_away(engine, entry, volumes=True)
+
+
+def exit_code(message: str) -> int:
+    """What the docker CLI makes of the same sentence: 127 not found, 126 not executable, else 128."""
+    lower = message.lower()
+    if "executable file not found" in lower or "no such file or directory" in lower:
+        return 127
+    if "permission denied" in lower or "is a directory" in lower:
+        return 126
+    return 128
+
