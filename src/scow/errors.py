@@ -92,7 +92,9 @@ class Cancelled(ScowError):
 
 
 class StartFailure(ScowError):
-    """A process could not be started in a container: bad command, user, mount. Docker answers 400 or 500 by its text."""
+    """A process could not be started in a container: bad command, user, mount. Docker answers 400 or 500 by its
+    text.
+    """
 
     code = "start_failure"
 

@@ -1,4 +1,6 @@
-"""The event bus: what happened, to everybody who listens, and the newest 256 for those who ask later (as Docker keeps)."""
+"""The event bus: what happened, to everybody who listens, and the newest 256 for those who ask later (as Docker
+keeps).
+"""
 
 import asyncio
 from collections import deque
@@ -9,7 +11,24 @@ from scow.model.event import Event
 
 _KEPT = 256
 _QUEUE = 1024
-_FILTERS = frozenset({"config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret", "service", "type", "volume"})
+_FILTERS = frozenset(
+    {
+        "config",
+        "container",
+        "daemon",
+        "event",
+        "image",
+        "label",
+        "network",
+        "node",
+        "plugin",
+        "scope",
+        "secret",
+        "service",
+        "type",
+        "volume",
+    }
+)
 
 
 class EventBus:
@@ -31,8 +50,12 @@ class EventBus:
             except asyncio.QueueFull:
                 self._listeners.discard(queue)
 
-    def subscribe(self, since: int = 0, until: int = 0, filters: Mapping[str, Sequence[str]] | None = None) -> AsyncIterator[Event]:
-        """Events from now on, preceded by the kept ones since `since` (0: none), until `until` (0: for ever); Unix ns."""
+    def subscribe(
+        self, since: int = 0, until: int = 0, filters: Mapping[str, Sequence[str]] | None = None
+    ) -> AsyncIterator[Event]:
+        """Events from now on, preceded by the kept ones since `since` (0: none), until `until` (0: for ever); Unix
+        ns.
+        """
         wanted = dict(filters or {})
         for key in wanted:
             if key not in _FILTERS:
@@ -86,7 +109,11 @@ def _match_one(event: Event, key: str, value: str) -> bool:
     if key == "image":
         if event.kind not in ("image", "container"):
             return False
-        name = event.attributes.get("image", event.actor_id) if event.kind == "container" else event.attributes.get("name", "")
+        name = (
+            event.attributes.get("image", event.actor_id)
+            if event.kind == "container"
+            else event.attributes.get("name", "")
+        )
         return value in (event.actor_id, name, name.rsplit(":", 1)[0])
     if key in ("container", "network", "volume", "daemon"):
         return event.kind == key and (event.actor_id.startswith(value) or event.attributes.get("name") == value)

@@ -1,6 +1,6 @@
 """Networks: look-ups of the predefined ones. User-defined networks are not made yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from scow.engine.context import Engine
 from scow.errors import InvalidArgument, NotFound
@@ -21,7 +21,7 @@ def list_networks(engine: Engine, filters: Mapping[str, Sequence[str]] | None = 
 
 
 def _allowed(network: Network, wanted: Mapping[str, Sequence[str]]) -> bool:
-    tests = {
+    tests: dict[str, Callable[[str], bool]] = {
         "driver": lambda value: network.driver == value,
         "id": lambda value: network.id.startswith(value),
         "name": lambda value: value in network.name,

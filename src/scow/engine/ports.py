@@ -92,7 +92,9 @@ class Task(Protocol):
         """Unix nanoseconds of the execve."""
 
     async def wait(self) -> ExitStatus:
-        """The exit status, after every byte of output is in the log and the record is durable. Any number of waiters."""
+        """The exit status, after every byte of output is in the log and the record is durable. Any number of
+        waiters.
+        """
 
     async def signal(self, number: int) -> None:
         """Send a signal to init. NotFound when it has ended."""
@@ -106,7 +108,9 @@ class Task(Protocol):
     async def attach(self, attachment: Attachment) -> None:
         """Hand over a client connection. Returns once the monitor owns it; the monitor closes it at the end."""
 
-    async def exec(self, exec_id: str, process: Process, terminal: bool, attachment: Attachment | None, stdin: bool) -> "ExecTask":
+    async def exec(
+        self, exec_id: str, process: Process, terminal: bool, attachment: Attachment | None, stdin: bool
+    ) -> "ExecTask":
         """Start one more process inside. Raises StartFailure when it cannot be executed."""
 
     def execs(self) -> "Sequence[tuple[str, ExecTask]]":
@@ -140,7 +144,8 @@ class Supervisor(Protocol):
     async def adopt(self) -> "dict[str, Task | ExitStatus]":
         """Every task that an earlier daemon left, by container id: alive, or ended meanwhile with its exit record.
 
-        A monitor that was killed is an ExitStatus of code 255 once its container's processes are dead (they are killed).
+        A monitor that was killed is an ExitStatus of code 255 once its container's processes are dead (they are
+        killed).
         Whatever a half-made start left (task directory, cgroup) is undone. Exit records are kept until `forget`.
         """
 
@@ -183,7 +188,9 @@ class ImageStore(Protocol):
     """Images by id and by name. Reads are from memory and do not block."""
 
     def resolve(self, name: str) -> Image:
-        """By reference, id or unambiguous id prefix (with or without sha256:); NotFound says `No such image: NAME:TAG`."""
+        """By reference, id or unambiguous id prefix (with or without sha256:); NotFound says `No such image:
+        NAME:TAG`.
+        """
 
     def images(self) -> Sequence[Image]: ...
 
@@ -201,13 +208,17 @@ class ImageStore(Protocol):
     async def untag(self, reference: Reference) -> None: ...
 
     async def delete(self, image_id: str) -> Sequence[str]:
-        """Delete the config, the manifests and every layer no other image uses; returns the deleted ids (config, chain ids)."""
+        """Delete the config, the manifests and every layer no other image uses; returns the deleted ids (config,
+        chain ids).
+        """
 
     def layer_sizes(self, image_id: str) -> Sequence[int]:
         """Bytes of each unpacked layer, base first, one per diff id."""
 
     async def check_credentials(self, credentials: Credentials) -> str:
-        """Log in at credentials.server_address (for POST /auth). Returns an identity token or ""; Unauthenticated if refused."""
+        """Log in at credentials.server_address (for POST /auth). Returns an identity token or ""; Unauthenticated
+        if refused.
+        """
 
 
 class Snapshots(Protocol):
@@ -217,7 +228,9 @@ class Snapshots(Protocol):
         """Make the container's writable layer (durable, empty). Conflict if it exists."""
 
     def mounts(self, container_id: str, chain_ids: Sequence[str]) -> Sequence[Mount]:
-        """The mounts that make up the root (no I/O beyond stat): one overlay; a bind for zero layers or native copies."""
+        """The mounts that make up the root (no I/O beyond stat): one overlay; a bind for zero layers or native
+        copies.
+        """
 
     def directories(self, container_id: str, chain_ids: Sequence[str]) -> tuple[Sequence[str], str, str]:
         """(lower directories top first, upper directory, work directory) for inspect and diff."""
@@ -245,16 +258,26 @@ class Sandbox:
 
 
 class Networking(Protocol):
-    """The default bridge and what hangs on it. Lifecycle: start() once, then connect/release, close() (traffic goes on)."""
+    """The default bridge and what hangs on it. Lifecycle: start() once, then connect/release, close() (traffic
+    goes on).
+    """
 
     async def start(self, live: Mapping[str, Endpoint], published: Mapping[str, Sequence[PublishedPort]]) -> None:
-        """Bring up bridge, addresses, firewall table; keep what belongs to `live` containers, remove what else is ours."""
+        """Bring up bridge, addresses, firewall table; keep what belongs to `live` containers, remove what else is
+        ours.
+        """
 
     def networks(self) -> Sequence[Network]:
         """bridge, host and none."""
 
     async def connect(
-        self, container_id: str, bindings: Sequence[PortBinding], *, name: str = "", mac_address: str = "", address: str = ""
+        self,
+        container_id: str,
+        bindings: Sequence[PortBinding],
+        *,
+        name: str = "",
+        mac_address: str = "",
+        address: str = "",
     ) -> Sandbox:
         """Give a container a namespace, an address and its published ports; all or nothing.
 

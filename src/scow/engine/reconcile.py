@@ -104,7 +104,9 @@ def _adopt(engine: Engine, entry: Entry, task: Task) -> None:
 async def _record_missed_exit(engine: Engine, entry: Entry, exit_status: ExitStatus) -> None:
     status = entry.container.status
     if status.state not in transitions.RUNNING:
-        engine.containers.set_status(entry, replace(status, state="running", started_at=status.started_at or exit_status.finished_at))
+        engine.containers.set_status(
+            entry, replace(status, state="running", started_at=status.started_at or exit_status.finished_at)
+        )
     async with entry.lock:
         await ending.record(engine, entry, exit_status)
 
@@ -135,4 +137,3 @@ def _sweep_directories(engine: Engine) -> None:
         if len(name) == 64 and name not in engine.containers:
             files.remove(engine, name)
             spawn(engine.snapshots.remove(name), f"sweep-{name[:12]}")
-

@@ -46,7 +46,9 @@ class Entry:
 
 
 class ContainerRegistry:
-    """Lookup by id, name and id prefix. Names are taken when `reserve` returns and given back by `release`/`discard`."""
+    """Lookup by id, name and id prefix. Names are taken when `reserve` returns and given back by
+    `release`/`discard`.
+    """
 
     def __init__(self, store: ContainerStore) -> None:
         self.store = store

@@ -16,12 +16,18 @@ def users(engine: Engine, name: str) -> list[str]:
 
 
 async def create(
-    engine: Engine, name: str, driver: str = "local", options: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None
+    engine: Engine,
+    name: str,
+    driver: str = "local",
+    options: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Volume:
     """The volume of that name, made if there is none; "" makes an anonymous one."""
     if driver not in ("", "local"):
         raise NotFound(f'error looking up volume plugin {driver}: plugin "{driver}" not found')
-    volume = await engine.volumes.create(name, labels=dict(labels or {}), options=dict(options or {}), anonymous=not name)
+    volume = await engine.volumes.create(
+        name, labels=dict(labels or {}), options=dict(options or {}), anonymous=not name
+    )
     engine.events.publish(Event("volume", "create", volume.name, {"driver": "local"}, engine.clock()))
     return volume
 

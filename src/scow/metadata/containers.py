@@ -66,4 +66,6 @@ class ContainerStore:
         )
 
     async def delete(self, container_id: str) -> None:
-        await self._database.write(lambda connection: connection.execute("delete from containers where id = ?", (container_id,)))
+        await self._database.write(
+            lambda connection: connection.execute("delete from containers where id = ?", (container_id,))
+        )

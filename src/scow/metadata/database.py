@@ -20,12 +20,16 @@ _MAX_GROUP = 64
 
 
 class Database:
-    """Lifecycle: the constructor opens and migrates; any thread may `read`, a loop may `write`; `close` waits for writes."""
+    """Lifecycle: the constructor opens and migrates; any thread may `read`, a loop may `write`; `close` waits for
+    writes.
+    """
 
     def __init__(self, path: str, migrations: Sequence[tuple[int, Sequence[str]]]) -> None:
         self._path = path
         self._local = threading.local()
-        self._queue: queue.SimpleQueue[tuple[Work, Callable[[Any, BaseException | None], None]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[Work, Callable[[Any, BaseException | None], None]] | None] = (
+            queue.SimpleQueue()
+        )
         connection = self._open()
         try:
             _migrate(connection, migrations)
@@ -116,7 +120,7 @@ def _commit_group(
             connection.execute("savepoint one")
             try:
                 value = work(connection)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - it belongs to the caller, whatever it is
                 connection.execute("rollback to one")
                 outcomes.append((done, None, error))
             else:

@@ -2,6 +2,4 @@
 
 from scow.metadata import containers, images, leases, volumes
 
-MIGRATIONS = (
-    (1, (*containers.SCHEMA, *images.SCHEMA, *leases.SCHEMA, *volumes.SCHEMA)),
-)
+MIGRATIONS = ((1, (*containers.SCHEMA, *images.SCHEMA, *leases.SCHEMA, *volumes.SCHEMA)),)

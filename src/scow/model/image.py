@@ -1,6 +1,6 @@
 """Images as the engine sees them: identity, configuration, layers, names."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from scow.model.container import ContainerConfig
 

@@ -32,7 +32,9 @@ class MountRequest:
 
 @dataclass(frozen=True, slots=True)
 class MountPoint:
-    """One mount of a container as inspect shows it: `source` is the host path (a volume's data directory for volumes)."""
+    """One mount of a container as inspect shows it: `source` is the host path (a volume's data directory for
+    volumes).
+    """
 
     kind: str
     target: str

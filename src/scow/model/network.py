@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network. id: 64 hex digits. driver: bridge, host or null. subnet like 172.30.0.0/16, gateway an address of it."""
+    """One network. id: 64 hex digits. driver: bridge, host or null. subnet like 172.30.0.0/16, gateway an address
+    of it.
+    """
 
     id: str
     name: str

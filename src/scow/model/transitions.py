@@ -66,7 +66,10 @@ def exited(status: Status, *, code: int, at: int, oom_killed: bool, restarting: 
         exit_code=code,
         finished_at=at,
         oom_killed=oom_killed,
-        endpoints=tuple(replace(e, ip_address="", prefix_length=0, gateway="", mac_address="", endpoint_id="") for e in status.endpoints),
+        endpoints=tuple(
+            replace(e, ip_address="", prefix_length=0, gateway="", mac_address="", endpoint_id="")
+            for e in status.endpoints
+        ),
         published=(),
         sandbox_id="",
     )
@@ -74,7 +77,16 @@ def exited(status: Status, *, code: int, at: int, oom_killed: bool, restarting: 
 
 def failed(status: Status, *, code: int, error: str) -> Status:
     """A start did not succeed; the container is as startable as before."""
-    return replace(status, state=advance(status, "fail"), pid=0, exit_code=code, error=error, endpoints=(), published=(), sandbox_id="")
+    return replace(
+        status,
+        state=advance(status, "fail"),
+        pid=0,
+        exit_code=code,
+        error=error,
+        endpoints=(),
+        published=(),
+        sandbox_id="",
+    )
 
 
 def should_restart(container: Container, code: int) -> bool:

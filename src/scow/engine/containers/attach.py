@@ -100,4 +100,3 @@ def detach_sequence(text: str) -> bytes:
         else:
             raise InvalidArgument(f"Invalid detach keys ({text}) provided")
     return bytes(keys)
-

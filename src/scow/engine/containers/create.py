@@ -128,7 +128,8 @@ def _image(engine: Engine, request: CreateRequest) -> Image:
         have = (image.os, image.architecture, image.variant)
         if wanted[0] != have[0] or (len(wanted) > 1 and wanted[1] != have[1]):
             raise NotFound(
-                f"image with reference {name} was found but does not match the specified platform: wanted {request.platform}, "
+                f"image with reference {name} was found but does not match the specified platform: "
+                f"wanted {request.platform}, "
                 f"actual: {image.os}/{image.architecture}"
             )
     return image
@@ -143,7 +144,9 @@ def _resolve_modes(engine: Engine, host: HostConfig, request: CreateRequest) -> 
         return "container:" + engine.containers.find(mode.removeprefix("container:")).container.id
 
     network = by_id(host.network_mode)
-    known = {item.name: item for item in engine.networking.networks()} | {item.id: item for item in engine.networking.networks()}
+    known = {item.name: item for item in engine.networking.networks()} | {
+        item.id: item for item in engine.networking.networks()
+    }
     if network not in ("default", "host", "none") and not network.startswith("container:") and network not in known:
         raise NotFound(f"network {network} not found")
     for name, wish in request.networking.items():
@@ -181,7 +184,9 @@ def _merge(config: ContainerConfig, image: Image, container_id: str, host: HostC
         cmd=cmd,
         working_dir=config.working_dir or base.working_dir,
         labels={**base.labels, **config.labels},
-        exposed_ports=tuple(sorted({*base.exposed_ports, *config.exposed_ports, *(b.port for b in host.port_bindings)})),
+        exposed_ports=tuple(
+            sorted({*base.exposed_ports, *config.exposed_ports, *(b.port for b in host.port_bindings)})
+        ),
         volumes=tuple(sorted({*base.volumes, *config.volumes})),
         stop_signal=config.stop_signal or base.stop_signal,
         healthcheck=config.healthcheck or base.healthcheck,

@@ -35,7 +35,9 @@ def changes(upper: str, lowers: Sequence[str], hidden: frozenset[str] = frozense
     return [Change(path, kind) for path, kind in sorted(found.items())]
 
 
-def _walk(upper: str, path: str, lowers: Sequence[str], opaque: bool, hidden: frozenset[str], found: dict[str, int]) -> None:
+def _walk(
+    upper: str, path: str, lowers: Sequence[str], opaque: bool, hidden: frozenset[str], found: dict[str, int]
+) -> None:
     with os.scandir(upper + path) as entries:
         items = sorted(entries, key=lambda entry: entry.name)
     for entry in items:
@@ -53,7 +55,12 @@ def _walk(upper: str, path: str, lowers: Sequence[str], opaque: bool, hidden: fr
             same = below is not None and stat.S_ISDIR(below.st_mode) and _same_directory(info, below)
             if below is None and not (child in hidden or _only_hidden(child, hidden, len(found) == before)):
                 _record(child, ADDED, found)
-            elif below is not None and not same and child not in hidden and not _only_hidden(child, hidden, len(found) == before):
+            elif (
+                below is not None
+                and not same
+                and child not in hidden
+                and not _only_hidden(child, hidden, len(found) == before)
+            ):
                 _record(child, MODIFIED, found)
         elif child not in hidden:
             _record(child, ADDED if below is None else MODIFIED, found)
@@ -74,7 +81,12 @@ def _record(path: str, kind: int, found: dict[str, int]) -> None:
 
 
 def _same_directory(one: os.stat_result, other: os.stat_result) -> bool:
-    return (one.st_mode, one.st_uid, one.st_gid, one.st_mtime_ns) == (other.st_mode, other.st_uid, other.st_gid, other.st_mtime_ns)
+    return (one.st_mode, one.st_uid, one.st_gid, one.st_mtime_ns) == (
+        other.st_mode,
+        other.st_uid,
+        other.st_gid,
+        other.st_mtime_ns,
+    )
 
 
 def _lower(lowers: Sequence[str], path: str) -> os.stat_result | None:

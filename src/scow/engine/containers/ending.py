@@ -1,4 +1,6 @@
-"""The end of a container: its exit is taken over from the monitor, told to everybody, and acted upon by its restart policy."""
+"""The end of a container: its exit is taken over from the monitor, told to everybody, and acted upon by its
+restart policy.
+"""
 
 import asyncio
 from dataclasses import replace
@@ -71,7 +73,9 @@ async def _keep(engine: Engine, entry: Entry) -> None:
 
 
 def _schedule(engine: Engine, entry: Entry, ran: int) -> None:
-    entry.backoff = _FIRST_BACKOFF if ran >= _GOOD_RUN or not entry.backoff else min(entry.backoff * 2, _LONGEST_BACKOFF)
+    entry.backoff = (
+        _FIRST_BACKOFF if ran >= _GOOD_RUN or not entry.backoff else min(entry.backoff * 2, _LONGEST_BACKOFF)
+    )
     entry.restart = spawn(_restart_later(engine, entry, entry.backoff), f"restart-{entry.container.id[:12]}")
 
 
@@ -89,7 +93,9 @@ async def _restart_later(engine: Engine, entry: Entry, delay: float) -> None:
             await start.launch(engine, entry)
         except ScowError:
             # launch recorded the failure; the policy goes on trying as long as it allows
-            if entry.container.id in engine.containers and transitions.should_restart(entry.container, entry.container.status.exit_code):
+            if entry.container.id in engine.containers and transitions.should_restart(
+                entry.container, entry.container.status.exit_code
+            ):
                 engine.containers.set_status(entry, replace(entry.container.status, state="restarting"))
                 _schedule(engine, entry, 0)
 

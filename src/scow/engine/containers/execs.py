@@ -26,7 +26,9 @@ async def create(engine: Engine, name: str, config: ExecConfig) -> str:
     if not config.cmd:
         raise InvalidArgument("No exec command specified")
     if config.working_dir and not config.working_dir.startswith("/"):
-        raise InvalidArgument(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path")
+        raise InvalidArgument(
+            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
+        )
     detach_sequence(config.detach_keys)
     _require_running(entry, name)
     _forget_old(engine, entry)
@@ -110,7 +112,13 @@ async def _run(
     if task is None:
         raise Conflict(f"container {container.id} is not running")
     process = build.exec_process(
-        container, config.cmd, user=config.user, tty=config.tty, env=config.env, cwd=config.working_dir, privileged=config.privileged
+        container,
+        config.cmd,
+        user=config.user,
+        tty=config.tty,
+        env=config.env,
+        cwd=config.working_dir,
+        privileged=config.privileged,
     )
     if console_size and any(console_size):
         process["consoleSize"] = {"height": console_size[0], "width": console_size[1]}
@@ -157,4 +165,3 @@ def _require_running(entry: Entry, name: str) -> None:
         raise Conflict(f"Container {entry.container.id} is restarting, wait until the container is running")
     if entry.task is None:
         raise Conflict(f"container {entry.container.id} is not running")
-

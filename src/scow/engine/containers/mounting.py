@@ -14,7 +14,9 @@ from scow.model.volume import Volume
 _FORBIDDEN = ("/proc", "/sys", "/dev")
 
 
-async def resolve(engine: Engine, host: HostConfig, config: ContainerConfig) -> tuple[tuple[MountPoint, ...], list[Volume]]:
+async def resolve(
+    engine: Engine, host: HostConfig, config: ContainerConfig
+) -> tuple[tuple[MountPoint, ...], list[Volume]]:
     """(mount points, the volumes made for them). On an error the volumes made so far are removed."""
     made: list[Volume] = []
     points: dict[str, MountPoint] = {}
@@ -46,8 +48,14 @@ def _inherited(engine: Engine, host: HostConfig) -> list[MountRequest]:
                 source = point.name if point.kind == "volume" else point.source
                 result.append(
                     MountRequest(
-                        point.kind, point.target, source, read_only=point.read_only or "ro" in mode.split(","),
-                        propagation=point.propagation, origin="inherited", mode=mode, no_copy=True,
+                        point.kind,
+                        point.target,
+                        source,
+                        read_only=point.read_only or "ro" in mode.split(","),
+                        propagation=point.propagation,
+                        origin="inherited",
+                        mode=mode,
+                        no_copy=True,
                     )
                 )
     return result
@@ -69,13 +77,17 @@ async def _point(engine: Engine, wish: MountRequest, target: str, made: list[Vol
     if wish.kind == "bind":
         _check_source(wish)
         return MountPoint(
-            "bind", target, os.path.normpath(wish.source), mode=wish.mode, read_only=wish.read_only,
+            "bind",
+            target,
+            os.path.normpath(wish.source),
+            mode=wish.mode,
+            read_only=wish.read_only,
             propagation=wish.propagation or "rprivate",
         )
     if wish.kind != "volume":
         raise InvalidArgument(f"mount type unknown: {wish.kind!r}")
     if wish.driver not in ("", "local"):
-        raise InvalidArgument(f"error looking up volume plugin {wish.driver}: plugin \"{wish.driver}\" not found")
+        raise InvalidArgument(f'error looking up volume plugin {wish.driver}: plugin "{wish.driver}" not found')
     known = {volume.name for volume in engine.volumes.list()} if wish.source else set()
     volume = await engine.volumes.create(
         wish.source, labels=wish.labels, options=wish.driver_options, anonymous=not wish.source
@@ -84,14 +96,22 @@ async def _point(engine: Engine, wish: MountRequest, target: str, made: list[Vol
         made.append(volume)
     mode = wish.mode or ("z" if wish.origin in ("bind", "mount") and wish.source else "")
     return MountPoint(
-        "volume", target, volume.path, name=volume.name, driver="local", mode=mode, read_only=wish.read_only,
+        "volume",
+        target,
+        volume.path,
+        name=volume.name,
+        driver="local",
+        mode=mode,
+        read_only=wish.read_only,
         no_copy=wish.no_copy,
     )
 
 
 def _check_source(wish: MountRequest) -> None:
     if not wish.source.startswith("/"):
-        raise InvalidArgument(f"invalid mount config for type \"bind\": invalid mount path: '{wish.source}' mount path must be absolute")
+        raise InvalidArgument(
+            f"invalid mount config for type \"bind\": invalid mount path: '{wish.source}' mount path must be absolute"
+        )
     if os.path.lexists(wish.source):
         return
     if not wish.create_source:
@@ -108,7 +128,9 @@ def make_bind_sources(container: Container) -> None:
         if wish is not None and wish.create_source:
             os.makedirs(point.source, 0o755, exist_ok=True)
         else:
-            raise InvalidArgument(f'invalid mount config for type "bind": bind source path does not exist: {point.source}')
+            raise InvalidArgument(
+                f'invalid mount config for type "bind": bind source path does not exist: {point.source}'
+            )
 
 
 async def fill_new_volumes(engine: Engine, container: Container, made: Sequence[Volume]) -> None:

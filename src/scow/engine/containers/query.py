@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from scow.engine.context import Engine
 from scow.errors import InvalidArgument, NotFound
@@ -11,8 +11,21 @@ from scow.model.container import Container
 
 _FILTERS = frozenset(
     {
-        "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network",
-        "publish", "since", "status", "volume",
+        "ancestor",
+        "before",
+        "exited",
+        "expose",
+        "health",
+        "id",
+        "is-task",
+        "isolation",
+        "label",
+        "name",
+        "network",
+        "publish",
+        "since",
+        "status",
+        "volume",
     }
 )
 _STATES = frozenset({"created", "restarting", "running", "removing", "paused", "exited", "dead"})
@@ -51,12 +64,16 @@ def list_containers(
     for state in wanted.get("status", ()):
         if state not in _STATES:
             raise InvalidArgument(f"invalid filter 'status={state}'")
-    predicates = [predicate for key, values in wanted.items() if values for predicate in _predicates(engine, key, values)]
+    predicates = [
+        predicate for key, values in wanted.items() if values for predicate in _predicates(engine, key, values)
+    ]
     shown = all or limit > 0 or "status" in wanted or "exited" in wanted
     containers = sorted((entry.container for entry in engine.containers), key=lambda c: (-c.created_at, c.id))
     result = [
-        c for c in containers
-        if (shown or c.status.state in ("running", "paused", "restarting")) and not any(not test(c) for test in predicates)
+        c
+        for c in containers
+        if (shown or c.status.state in ("running", "paused", "restarting"))
+        and not any(not test(c) for test in predicates)
     ]
     return result[:limit] if limit > 0 else result
 
@@ -102,11 +119,16 @@ def _name(container: Container, value: str) -> bool:
 
 
 def _network(container: Container, value: str) -> bool:
-    return any(value == e.network_name or (value and e.network_id.startswith(value)) for e in container.status.endpoints)
+    return any(
+        value == e.network_name or (value and e.network_id.startswith(value)) for e in container.status.endpoints
+    )
 
 
 def _volume(container: Container, value: str) -> bool:
-    return any(value in (point.name, point.target) or (point.kind == "bind" and value == point.source) for point in container.mount_points)
+    return any(
+        value in (point.name, point.target) or (point.kind == "bind" and value == point.source)
+        for point in container.mount_points
+    )
 
 
 def _publish(container: Container, value: str) -> bool:
@@ -114,14 +136,19 @@ def _publish(container: Container, value: str) -> bool:
     first, _, last = number.partition("-")
     low, high = _integer("publish", first), _integer("publish", last or first)
     protocol = protocol or "tcp"
-    return any(b.protocol == protocol and low <= p <= high for b, p in ((x.port, x.host_port) for x in container.status.published))
+    return any(
+        b.protocol == protocol and low <= p <= high
+        for b, p in ((x.port, x.host_port) for x in container.status.published)
+    )
 
 
 def _expose(container: Container, value: str) -> bool:
     number, _, protocol = value.partition("/")
     first, _, last = number.partition("-")
     low, high = _integer("expose", first), _integer("expose", last or first)
-    return any(port.protocol == (protocol or "tcp") and low <= port.number <= high for port in container.config.exposed_ports)
+    return any(
+        port.protocol == (protocol or "tcp") and low <= port.number <= high for port in container.config.exposed_ports
+    )
 
 
 def _health(container: Container, value: str) -> bool:
@@ -189,7 +216,5 @@ def _moment(engine: Engine, text: str) -> int:
     except ValueError:
         raise InvalidArgument(f"invalid filter 'until={text}'") from None
     if moment.tzinfo is None:
-        moment = moment.astimezone() if time.daylight else moment.replace(tzinfo=timezone.utc)
+        moment = moment.astimezone() if time.daylight else moment.replace(tzinfo=UTC)
     return int(moment.timestamp() * 1e9)
-
-

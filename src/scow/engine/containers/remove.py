@@ -1,4 +1,6 @@
-"""Remove: first the record durably, then all that belonged to it; what a crash leaves over is swept at the next start."""
+"""Remove: first the record durably, then all that belonged to it; what a crash leaves over is swept at the next
+start.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -21,14 +23,18 @@ async def remove(engine: Engine, name: str, force: bool = False, volumes: bool =
     status = entry.container.status
     if entry.running and not force:
         if status.state == "paused":
-            raise Conflict(f'cannot remove container "/{entry.container.name}": container is paused and must be unpaused first')
+            raise Conflict(
+                f'cannot remove container "/{entry.container.name}": container is paused and must be unpaused first'
+            )
         raise Conflict(
-            f'cannot remove container "/{entry.container.name}": container is running: stop the container before removing or force remove'
+            f'cannot remove container "/{entry.container.name}": container is running: '
+            "stop the container before removing or force remove"
         )
     if status.state == "restarting":
         if not force:
             raise Conflict(
-                f'cannot remove container "/{entry.container.name}": container is restarting: stop the container before removing or force remove'
+                f'cannot remove container "/{entry.container.name}": container is restarting: '
+                "stop the container before removing or force remove"
             )
         ending.cancel_restart(engine, entry)
     entry.removing = True
@@ -49,7 +55,9 @@ async def take_away(engine: Engine, entry: Entry, *, volumes: bool) -> None:
         return
     entry.removing = True
     if container.status.state != "removing":
-        engine.containers.set_status(entry, replace(container.status, state=transitions.advance(container.status, "remove")))
+        engine.containers.set_status(
+            entry, replace(container.status, state=transitions.advance(container.status, "remove"))
+        )
     for attachment in entry.pending:
         attachment.connection.close()
     entry.pending.clear()

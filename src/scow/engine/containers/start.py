@@ -1,4 +1,6 @@
-"""Start: network, files, spec, task. Each step registers its undo; a failure leaves the container as startable as before."""
+"""Start: network, files, spec, task. Each step registers its undo; a failure leaves the container as startable as
+before.
+"""
 
 import asyncio
 import contextlib
@@ -83,7 +85,7 @@ async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], und
         )
         # The addresses must be known to the next daemon before the task can exist; both go on at once.
         entry.container = replace(container, status=status)
-        saved = asyncio.ensure_future(engine.containers.save(entry))
+        saved = spawn(engine.containers.save(entry), f"save-{container.id[:12]}")
         try:
             task = await engine.supervisor.spawn(spec)
         finally:
@@ -117,7 +119,9 @@ def _plain_endpoints(engine: Engine, container: Container) -> tuple[Endpoint, ..
     """host and none have an endpoint without an address; a shared namespace has none of its own."""
     mode = container.host.network_mode
     return tuple(
-        Endpoint(network.id, network.name, endpoint_id="") for network in engine.networking.networks() if network.name == mode
+        Endpoint(network.id, network.name, endpoint_id="")
+        for network in engine.networking.networks()
+        if network.name == mode
     )
 
 
@@ -185,7 +189,10 @@ def _write_name_files(engine: Engine, container: Container, endpoints: tuple[End
     files.write_file(f"{directory}/hostname", config.hostname + "\n")
     if host.network_mode == "host":
         for name in ("hosts", "resolv.conf"):
-            with contextlib.suppress(FileNotFoundError), open(f"/etc/{name}", encoding="utf-8", errors="replace") as source:
+            with (
+                contextlib.suppress(FileNotFoundError),
+                open(f"/etc/{name}", encoding="utf-8", errors="replace") as source,
+            ):
                 files.write_file(f"{directory}/{name}", source.read())
         return
     addresses = tuple(endpoint.ip_address for endpoint in endpoints if endpoint.ip_address)
@@ -228,4 +235,3 @@ def exit_code(message: str) -> int:
     if "permission denied" in lower or "is a directory" in lower:
         return 126
     return 128
-

@@ -12,7 +12,9 @@ _KILL_PATIENCE = 10.0
 
 
 async def stop(engine: Engine, name: str, timeout: int | None = None, signal: str = "") -> None:
-    """NotModified when it does not run. timeout in seconds; None: the container's own or the daemon's; negative: for ever."""
+    """NotModified when it does not run. timeout in seconds; None: the container's own or the daemon's; negative:
+    for ever.
+    """
     entry = engine.containers.find(name)
     number = signals.number(signal) if signal else None
     if ending.cancel_restart(engine, entry):
@@ -30,7 +32,11 @@ async def halt(engine: Engine, entry: Entry, timeout: int | None, number: int | 
         return
     seconds = timeout
     if seconds is None:
-        seconds = container.config.stop_timeout if container.config.stop_timeout is not None else engine.settings.default_stop_timeout
+        seconds = (
+            container.config.stop_timeout
+            if container.config.stop_timeout is not None
+            else engine.settings.default_stop_timeout
+        )
     if number is None:
         number = signals.number(container.config.stop_signal or "TERM")
     await mark_stopped(engine, entry)
@@ -56,7 +62,9 @@ async def halt(engine: Engine, entry: Entry, timeout: int | None, number: int | 
 
 
 async def mark_stopped(engine: Engine, entry: Entry) -> None:
-    """It is the user's will that it ends: restart policies rest. Durable, as the daemon may die before the container."""
+    """It is the user's will that it ends: restart policies rest. Durable, as the daemon may die before the
+    container.
+    """
     status = entry.container.status
     if not status.stopped_by_user:
         engine.containers.set_status(entry, replace(status, stopped_by_user=True))

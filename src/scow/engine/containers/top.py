@@ -34,7 +34,12 @@ async def _ps(args: list[str]) -> str:
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
     try:
         process = await asyncio.create_subprocess_exec(
-            _PS, *args, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment
+            _PS,
+            *args,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
         )
     except FileNotFoundError:
         raise Internal(f"{_PS} is not installed: install the package procps") from None
@@ -45,7 +50,9 @@ async def _ps(args: list[str]) -> str:
             process.kill()
             await process.wait()
     if process.returncode:
-        raise InvalidArgument(f"ps: {os.fsdecode(err).strip().splitlines()[0] if err.strip() else f'exit status {process.returncode}'}")
+        raise InvalidArgument(
+            f"ps: {os.fsdecode(err).strip().splitlines()[0] if err.strip() else f'exit status {process.returncode}'}"
+        )
     return os.fsdecode(out)
 
 

@@ -11,7 +11,16 @@ from scow.model.container import ContainerConfig, HostConfig
 _SYSCTL = re.compile(r"[a-z0-9_]+([./][a-zA-Z0-9_-]+)+\Z")
 _SYSCTL_ALLOWED = ("net.", "fs.mqueue.")
 _SYSCTL_NAMES = frozenset(
-    {"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"}
+    {
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    }
 )
 _POLICIES = frozenset({"", "no", "always", "unless-stopped", "on-failure"})
 _HOSTNAME_MAXIMUM = 64
@@ -40,16 +49,29 @@ def check(config: ContainerConfig, host: HostConfig) -> None:
 
 def _check_config(config: ContainerConfig) -> None:
     if config.working_dir and not config.working_dir.startswith("/"):
-        raise InvalidArgument(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path")
+        raise InvalidArgument(
+            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
+        )
     if config.stop_signal:
         signals.number(config.stop_signal)
     for word in config.env:
         if not word or word.startswith("="):
             raise InvalidArgument(f"invalid environment variable: {word}")
-    for text in (*config.env, *(config.cmd or ()), *(config.entrypoint or ()), config.user, config.working_dir, config.hostname):
+    for text in (
+        *config.env,
+        *(config.cmd or ()),
+        *(config.entrypoint or ()),
+        config.user,
+        config.working_dir,
+        config.hostname,
+    ):
         if "\0" in text:
             raise InvalidArgument(f"a NUL character is not allowed in {text!r}")
-    if config.healthcheck is not None and config.healthcheck.test and config.healthcheck.test[0] not in ("NONE", "CMD", "CMD-SHELL", ""):
+    if (
+        config.healthcheck is not None
+        and config.healthcheck.test
+        and config.healthcheck.test[0] not in ("NONE", "CMD", "CMD-SHELL", "")
+    ):
         raise InvalidArgument(f"Unknown healthcheck type {config.healthcheck.test[0]}")
 
 
@@ -67,7 +89,10 @@ def _check_modes(host: HostConfig) -> None:
     if host.runtime not in ("", "scow", "runc"):
         raise InvalidArgument(f"unknown or invalid runtime name: {host.runtime}")
     if host.privileged and host.userns_mode not in ("", "host"):
-        raise InvalidArgument("privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode")
+        raise InvalidArgument(
+            "privileged mode is incompatible with user namespaces.  "
+            "You must run the container in the host namespace when running privileged mode"
+        )
     published = bool(host.port_bindings) or host.publish_all_ports
     if host.network_mode.startswith("container:"):
         if published:
@@ -81,7 +106,10 @@ def _check_modes(host: HostConfig) -> None:
 def _check_restart(host: HostConfig) -> None:
     policy = host.restart_policy
     if policy.name not in _POLICIES:
-        raise InvalidArgument(f"invalid restart policy: unknown policy '{policy.name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")
+        raise InvalidArgument(
+            f"invalid restart policy: unknown policy '{policy.name}'; "
+            "use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
+        )
     if policy.maximum_retry_count < 0:
         raise InvalidArgument("invalid restart policy: maximum retry count cannot be negative")
     if policy.maximum_retry_count and policy.name != "on-failure":

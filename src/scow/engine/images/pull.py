@@ -19,6 +19,12 @@ async def pull(
     """Fetch, verify, unpack, name. Cancel the caller to stop it."""
     image = await engine.images.pull(reference, platform, credentials, progress)
     engine.events.publish(
-        Event("image", "pull", reference.familiar, {**image.config.labels, "name": reference.familiar_name}, engine.clock())
+        Event(
+            "image",
+            "pull",
+            reference.familiar,
+            {**image.config.labels, "name": reference.familiar_name},
+            engine.clock(),
+        )
     )
     return image

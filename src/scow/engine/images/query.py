@@ -114,7 +114,12 @@ def history(engine: Engine, name: str) -> list[HistoryItem]:
         newest = index == 0
         result.append(
             HistoryItem(
-                image.id if newest else "<missing>", created, entry.created_by, image.tags if newest else (), size, entry.comment
+                image.id if newest else "<missing>",
+                created,
+                entry.created_by,
+                image.tags if newest else (),
+                size,
+                entry.comment,
             )
         )
     return result

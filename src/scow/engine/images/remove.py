@@ -25,7 +25,8 @@ async def remove(engine: Engine, name: str, force: bool = False, prune: bool = T
     names = [*image.tags]
     if by_id and len(names) > 1 and not force:
         raise Conflict(
-            f"conflict: unable to delete {_short(image)} (must be forced) - image is referenced in multiple repositories"
+            f"conflict: unable to delete {_short(image)} (must be forced) - "
+            "image is referenced in multiple repositories"
         )
     if not by_id:
         reference = Reference.parse(name)
@@ -71,26 +72,27 @@ def _is_used(engine: Engine, image: Image) -> bool:
 
 def _check_unused(engine: Engine, image: Image, force: bool, by_id: bool, name: str) -> None:
     for container_id, running in _users(engine, image):
-        if running and (by_id or not force):
-            what = "cannot be forced" if by_id else "must be forced"
-            subject = f"{_short(image)} ({what}) - image is being used by running container {container_id[:12]}"
-            if not by_id:
-                subject = f'remove repository reference "{name}" (must force) - container {container_id[:12]} is using its referenced image {_short(image)}'
-                raise Conflict(f"conflict: unable to {subject}")
-            raise Conflict(f"conflict: unable to delete {subject}")
-        if not running and not force:
-            if by_id:
-                raise Conflict(
-                    f"conflict: unable to delete {_short(image)} (must be forced) - image is being used by stopped container {container_id[:12]}"
-                )
+        short = container_id[:12]
+        if by_id and (running or not force):
+            how, state = ("cannot be forced", "running") if running else ("must be forced", "stopped")
             raise Conflict(
-                f'conflict: unable to remove repository reference "{name}" (must force) - container {container_id[:12]} is using its referenced image {_short(image)}'
+                f"conflict: unable to delete {_short(image)} ({how}) - image is being used by {state} container {short}"
+            )
+        if not by_id and not force:
+            raise Conflict(
+                f'conflict: unable to remove repository reference "{name}" (must force) - '
+                f"container {short} is using its referenced image {_short(image)}"
             )
 
 
 def _is_id(image: Image, name: str) -> bool:
     plain = name.removeprefix("sha256:")
-    return len(plain) >= 1 and image.id.removeprefix("sha256:").startswith(plain) and name not in image.tags and f"{name}:latest" not in image.tags
+    return (
+        len(plain) >= 1
+        and image.id.removeprefix("sha256:").startswith(plain)
+        and name not in image.tags
+        and f"{name}:latest" not in image.tags
+    )
 
 
 def _short(image: Image) -> str:

@@ -10,4 +10,6 @@ async def tag(engine: Engine, name: str, repo: str, tag: str = "") -> None:
     image = engine.images.resolve(name)
     reference = Reference.parse(f"{repo}:{tag}" if tag else repo).with_default_tag()
     await engine.images.tag(image.id, reference)
-    engine.events.publish(Event("image", "tag", image.id, {**image.config.labels, "name": reference.familiar}, engine.clock()))
+    engine.events.publish(
+        Event("image", "tag", image.id, {**image.config.labels, "name": reference.familiar}, engine.clock())
+    )

@@ -73,7 +73,9 @@ def build(container: Container, around: Surroundings) -> Spec:
 
 
 def environment(container: Container, tty: bool, extra: Sequence[str] = ()) -> list[str]:
-    """PATH, HOSTNAME and TERM as Docker sets them, then the container's own, then `extra`; the last value of a name wins."""
+    """PATH, HOSTNAME and TERM as Docker sets them, then the container's own, then `extra`; the last value of a
+    name wins.
+    """
     first = [_PATH, f"HOSTNAME={container.config.hostname}"]
     if tty:
         first.append("TERM=xterm")
@@ -153,7 +155,12 @@ def _mounts(container: Container, around: Surroundings) -> list[dict[str, Any]]:
     result.extend(mounts.name_files(container, around.directory))
     if around.init_path:
         result.append(
-            {"destination": _INIT_TARGET, "type": "bind", "source": around.init_path, "options": ["bind", "ro", "rprivate"]}
+            {
+                "destination": _INIT_TARGET,
+                "type": "bind",
+                "source": around.init_path,
+                "options": ["bind", "ro", "rprivate"],
+            }
         )
     result.extend(mounts.user_mounts(container))
     return result

@@ -77,13 +77,17 @@ def _node(source: str, target: str) -> dict[str, Any]:
     try:
         info = os.stat(source)
     except OSError:
-        raise NotFound(f'error gathering device information while adding custom device "{source}": no such file or directory') from None
+        raise NotFound(
+            f'error gathering device information while adding custom device "{source}": no such file or directory'
+        ) from None
     if stat.S_ISCHR(info.st_mode):
         kind = "c"
     elif stat.S_ISBLK(info.st_mode):
         kind = "b"
     else:
-        raise InvalidArgument(f'error gathering device information while adding custom device "{source}": not a device node')
+        raise InvalidArgument(
+            f'error gathering device information while adding custom device "{source}": not a device node'
+        )
     return {
         "path": target,
         "type": kind,
@@ -103,6 +107,9 @@ def _host_devices(directory: str) -> list[str]:
             continue
         if entry.is_dir(follow_symlinks=False):
             found.extend(_host_devices(entry.path))
-        elif not entry.is_symlink() and (stat.S_ISCHR(entry.stat(follow_symlinks=False).st_mode) or stat.S_ISBLK(entry.stat(follow_symlinks=False).st_mode)):
+        elif not entry.is_symlink() and (
+            stat.S_ISCHR(entry.stat(follow_symlinks=False).st_mode)
+            or stat.S_ISBLK(entry.stat(follow_symlinks=False).st_mode)
+        ):
             found.append(entry.path)
     return found

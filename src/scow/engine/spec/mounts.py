@@ -16,13 +16,17 @@ def _mount(destination: str, kind: str, source: str, *options: str) -> dict[str,
 
 
 def system_mounts(container: Container, shm_source: str | None, mqueue: bool) -> list[dict[str, Any]]:
-    """proc, dev, sys, … as every container has them. `shm_source`: a host path to share as /dev/shm, None for an own one."""
+    """proc, dev, sys, … as every container has them. `shm_source`: a host path to share as /dev/shm, None for an
+    own one.
+    """
     host = container.host
     access = "rw" if host.privileged else "ro"
     mounts = [
         _mount("/proc", "proc", "proc", "nosuid", "noexec", "nodev"),
         _mount("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
-        _mount("/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
+        _mount(
+            "/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"
+        ),
         _mount("/sys", "sysfs", "sysfs", "nosuid", "noexec", "nodev", access),
         _mount("/sys/fs/cgroup", "cgroup", "cgroup", access, "nosuid", "noexec", "nodev"),
     ]
@@ -59,7 +63,11 @@ def name_files(container: Container, directory: str) -> list[dict[str, Any]]:
     access = "ro" if container.host.read_only_rootfs else "rw"
     return [
         _mount(target, "bind", os.path.join(directory, name), "rbind", "rprivate", access)
-        for target, name in (("/etc/resolv.conf", "resolv.conf"), ("/etc/hostname", "hostname"), ("/etc/hosts", "hosts"))
+        for target, name in (
+            ("/etc/resolv.conf", "resolv.conf"),
+            ("/etc/hostname", "hostname"),
+            ("/etc/hosts", "hosts"),
+        )
         if target not in taken
     ]
 

@@ -72,9 +72,7 @@ def _check_cpu(limits: Resources) -> None:
             other = "CPU Period" if limits.cpu_period else "CPU Quota"
             raise InvalidArgument(f"Conflicting options: Nano CPUs and {other} cannot both be set")
         if limits.nano_cpus < 0 or limits.nano_cpus > count * 10**9:
-            raise InvalidArgument(
-                f"Range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
-            )
+            raise InvalidArgument(f"Range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available")
     if limits.cpu_shares < 0:
         raise InvalidArgument(f"invalid CPU shares ({limits.cpu_shares}): value must be a positive integer")
     if limits.cpu_period and not 1000 <= limits.cpu_period <= 1000000:
@@ -156,7 +154,9 @@ def runtime_resources(limits: Resources) -> dict[str, Any]:
 
 
 def rlimits(host: HostConfig, defaults: tuple[str, ...]) -> tuple[list[dict[str, Any]], list[str]]:
-    """(process.rlimits, the names that the user asked for himself). `defaults` are daemon words like `nofile=1024:2048`."""
+    """(process.rlimits, the names that the user asked for himself). `defaults` are daemon words like
+    `nofile=1024:2048`.
+    """
     chosen: dict[str, tuple[int, int]] = {}
     for word in defaults:
         name, _, value = word.partition("=")
@@ -173,5 +173,3 @@ def rlimits(host: HostConfig, defaults: tuple[str, ...]) -> tuple[list[dict[str,
         if name in RLIMITS
     ]
     return entries, explicit
-
-

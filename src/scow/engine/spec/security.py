@@ -65,7 +65,9 @@ def _check_profile(text: str) -> None:
         raise InvalidArgument("Decoding seccomp profile failed: it has no defaultAction")
 
 
-def seccomp_profile(host: HostConfig, options: SecurityOptions, capabilities: list[str], architecture: str) -> dict[str, Any] | None:
+def seccomp_profile(
+    host: HostConfig, options: SecurityOptions, capabilities: list[str], architecture: str
+) -> dict[str, Any] | None:
     """linux.seccomp, or None when unconfined."""
     from scow.oci import seccomp_default
 

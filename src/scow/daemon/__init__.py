@@ -1,0 +1,1 @@
+"""The daemon: configuration, wiring of the parts, signals."""
