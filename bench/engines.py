@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.harness import slots, wipe
-from tests.harness.engine import ROOT, Engine, UnixConnection
+from tests.harness.clients import ROOT, UnixConnection
+from tests.harness.engine import Engine
 
 DEVNULL = os.open(os.devnull, os.O_RDWR)
 

@@ -1,12 +1,15 @@
 """Fixtures of every suite that needs a daemon, a registry or an image. Unit tests use none of them."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.harness import registry as registries
+from tests.harness.clients import Clients
 from tests.harness.engine import Engine
 
 
@@ -47,7 +50,7 @@ def password_registry() -> Iterator[registries.Registry]:
         server.close()
 
 
-def load_busybox(engine: Engine, registry: registries.Registry) -> None:
+def load_busybox(engine: Clients, registry: registries.Registry) -> None:
     """Give a daemon the image busybox:latest by a pull from the test registry."""
     source = f"{registry.address}/library/busybox"
     pulled = engine.api("POST", "/images/create", query={"fromImage": source, "tag": "latest"}, timeout=60)
@@ -57,8 +60,18 @@ def load_busybox(engine: Engine, registry: registries.Registry) -> None:
 
 
 @pytest.fixture(scope="session")
-def daemon(registry: registries.Registry) -> Iterator[Engine]:
-    """One scratch daemon for the session, with busybox:latest. Tests clean up after themselves (see `clean`)."""
+def daemon(registry: registries.Registry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
+    """One scratch daemon for the session, with busybox:latest. Tests clean up after themselves (see `clean`).
+
+    SCOW_TEST_HOST=unix:///PATH runs the tests on another engine, whose containers are all removed: a scratch dockerd
+    shows whether a test asks for what Docker does. Tests that need scow itself use `scratch`.
+    """
+    if host := os.environ.get("SCOW_TEST_HOST"):
+        home: Path = tmp_path_factory.mktemp("home")
+        other = Clients(host, {}, home)
+        load_busybox(other, registry)
+        yield other
+        return
     engine = Engine()
     try:
         engine.start()
@@ -69,11 +82,19 @@ def daemon(registry: registries.Registry) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def clean(daemon: Engine) -> Iterator[Engine]:
+def clean(daemon: Clients) -> Iterator[Clients]:
     """The session's daemon, empty of containers before and after the test."""
     daemon.remove_all()
     yield daemon
     daemon.remove_all()
+
+
+@pytest.fixture
+def scratch(clean: Clients) -> Engine:
+    """As `clean`, for tests that look behind the API: never another engine."""
+    if not isinstance(clean, Engine):
+        pytest.skip("looks behind the API of scow itself")
+    return clean
 
 
 @pytest.fixture
