@@ -1,0 +1,1 @@
+"""The `scow` command: one file per command, a table-driven flag parser, formatting, exit codes."""
