@@ -6,6 +6,7 @@ When `write` returns, its change is on disk.
 """
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -72,7 +73,8 @@ class Database:
                 future.set_exception(error)
 
         def done(value: Any, error: BaseException | None) -> None:
-            loop.call_soon_threadsafe(settle, value, error)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(settle, value, error)
 
         self._queue.put((work, done))
         return await asyncio.shield(future)

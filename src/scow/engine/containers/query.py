@@ -174,7 +174,7 @@ _TESTS: dict[str, Callable[[Container, str], bool]] = {
 
 
 def _integer(key: str, value: str) -> int:
-    if not value.isdecimal():
+    if not (value.isascii() and value.isdecimal()):
         raise InvalidArgument(f"invalid filter '{key}={value}'")
     return int(value)
 

@@ -12,7 +12,7 @@ _NAMES = {item.name.removeprefix("SIG"): int(item) for item in signal.Signals if
 def number(text: str) -> int:
     """1-64, or InvalidArgument."""
     word = text.strip().upper().removeprefix("SIG")
-    if word.isdecimal() and len(word) < 4:
+    if word.isascii() and word.isdecimal() and len(word) < 4:
         value = int(word)
     elif word in _NAMES:
         value = _NAMES[word]

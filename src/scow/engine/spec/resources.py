@@ -108,7 +108,7 @@ def _numbers(text: str) -> set[int]:
         first, dash, last = part.partition("-")
         start = int(first)
         end = int(last) if dash else start
-        if not (first.isdecimal() and 0 <= start <= end < 8192):
+        if not (first.isascii() and first.isdecimal() and 0 <= start <= end < 8192):
             raise ValueError(part)
         result.update(range(start, end + 1))
     return result
