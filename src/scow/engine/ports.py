@@ -11,6 +11,8 @@ from typing import Protocol
 from scow.model.image import Image
 from scow.model.network import Endpoint, Network
 from scow.model.ports import PortBinding, PublishedPort
+from scow.model.transfer import Credentials as Credentials
+from scow.model.transfer import PullProgress as PullProgress
 from scow.oci.reference import Reference
 from scow.oci.runtime import Mount, Process, Spec
 
@@ -159,29 +161,6 @@ class Supervisor(Protocol):
 
 
 # ---------------------------------------------------------------- images and layers
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a client sent in X-Registry-Auth; empty strings when not given."""
-
-    username: str = ""
-    password: str = ""
-    identity_token: str = ""
-    registry_token: str = ""
-    server_address: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PullProgress:
-    """One progress step, Docker's words: status ("Pulling fs layer", "Downloading", "Download complete", "Extracting",
-    "Pull complete", "Already exists", "Digest: …", "Status: …"), the short layer id ("" for whole-pull lines), bytes.
-    """
-
-    status: str
-    id: str = ""
-    current: int = 0
-    total: int = 0
 
 
 class ImageStore(Protocol):
