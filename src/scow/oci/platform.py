@@ -18,10 +18,10 @@ _ARCHITECTURES = {
     "armv8l": ("arm", "v8"),
     "mips64el": ("mips64le", ""),
 }
-_SYSTEMS = frozenset({"linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris", "illumos", "aix", "wasip1"})
-_KNOWN = frozenset(
-    "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split()
+_SYSTEMS = frozenset(
+    {"linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris", "illumos", "aix", "wasip1"}
 )
+_KNOWN = frozenset("386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split())
 _ARM = ("v8", "v7", "v6", "v5")
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 
@@ -43,7 +43,7 @@ class Platform:
         """`linux/arm/v7`, `arm64` or `linux`; what is missing comes from the host."""
         parts = text.lower().split("/")
         if len(text) > 128 or len(parts) > 3 or not all(part and _ALLOWED.issuperset(part) for part in parts):
-            raise InvalidPlatform(f'"{text[:128]}": platform specifier is not of the form os[/arch[/variant]]: invalid argument')
+            raise InvalidPlatform(f'"{text[:128]}": cannot parse platform specifier: invalid argument')
         host = host_platform()
         if len(parts) > 1:
             return cls.normalised(*parts)

@@ -51,9 +51,7 @@ class Reference:
         if not text or len(text) > _LONGEST:
             raise InvalidReference("invalid reference format")
         if len(text) == 64 and is_hex(text):
-            raise InvalidReference(
-                f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings"
-            )
+            raise InvalidReference(f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings")
         domain, remainder = _split_domain(text)
         remote = remainder.partition(":")[0]
         if remote != remote.lower():
@@ -143,9 +141,7 @@ def _valid_domain(domain: str) -> bool:
     host, colon, port = domain.partition(":")
     if colon and not _valid_port(port):
         return False
-    return all(
-        label and _HOST.issuperset(label) and label[0] != "-" and label[-1] != "-" for label in host.split(".")
-    )
+    return all(label and _HOST.issuperset(label) and label[0] != "-" and label[-1] != "-" for label in host.split("."))
 
 
 def _valid_port(text: str) -> bool:

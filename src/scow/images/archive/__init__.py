@@ -1,0 +1,1 @@
+"""Tar archives: the one reader of them, the one writer, and the bounds on both."""

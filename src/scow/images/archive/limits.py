@@ -1,0 +1,35 @@
+"""What an archive may cost at most. Every figure is counted while streaming (security invariant I-9)."""
+
+from dataclasses import dataclass
+
+from scow.errors import DataLoss, ResourceExhausted
+
+
+class InvalidArchive(DataLoss):
+    """The bytes are not an archive, or one that could be read in two ways."""
+
+
+class ArchiveTooLarge(ResourceExhausted):
+    """The archive costs more than the bounds allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one archive. Sizes in bytes.
+
+    bytes: sum of what comes out of the decompressor. ratio: decompressed by compressed bytes, looked at once more than
+    `ratio_floor` came out (gzip cannot do more than 1032, and whole images stay below 20).
+    """
+
+    entries: int = 2_000_000
+    bytes: int = 64 << 30
+    ratio: int = 400
+    ratio_floor: int = 1 << 30
+    name: int = 4096
+    component: int = 255
+    depth: int = 255
+    extended_header: int = 1 << 20
+    sparse_extents: int = 100_000
+
+
+DEFAULT = Limits()

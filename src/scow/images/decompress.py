@@ -1,0 +1,159 @@
+"""From compressed chunks to plain ones: gzip (ISA-L), zstd and plain tar, told apart by their first bytes.
+
+A source is a function that gives the next chunk, b"" at the end. What comes out is bounded while it streams: total
+bytes and the ratio to what went in (CVE-2017-14992: archive bombs). Nothing is executed and no file is opened.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from scow.images.archive.limits import DEFAULT, ArchiveTooLarge, InvalidArchive, Limits
+
+Source = Callable[[], bytes]
+
+CHUNK = 1 << 20
+_ZSTD_WINDOW = 128 << 20
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+
+class Decompressed:
+    """A source of plain chunks (call it) that counts and hashes what passes."""
+
+    def __init__(self, compressed: Source, limits: Limits = DEFAULT) -> None:
+        self._limits = limits
+        self._hash = hashlib.sha256()
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self._compressed = compressed
+        self._source = self._open()
+
+    def __call__(self) -> bytes:
+        chunk = self._source()
+        self._hash.update(chunk)
+        self.bytes_out += len(chunk)
+        limits = self._limits
+        if self.bytes_out > limits.bytes:
+            raise ArchiveTooLarge(f"the archive has more than {limits.bytes} bytes")
+        if self.bytes_out > limits.ratio_floor and self.bytes_out > limits.ratio * self.bytes_in:
+            raise ArchiveTooLarge(f"the archive grows more than {limits.ratio}-fold when it is decompressed")
+        return chunk
+
+    def digest(self) -> str:
+        """sha256:… of the plain bytes so far: the DiffID once the source is at its end."""
+        return "sha256:" + self._hash.hexdigest()
+
+    def _next_compressed(self) -> bytes:
+        chunk = self._compressed()
+        self.bytes_in += len(chunk)
+        return chunk
+
+    def _open(self) -> Source:
+        start = b""
+        while len(start) < len(_ZSTD_MAGIC):
+            chunk = self._next_compressed()
+            if not chunk:
+                break
+            start += chunk
+        pending = [start]
+
+        def source() -> bytes:
+            return pending.pop() if pending else self._next_compressed()
+
+        if start.startswith(_GZIP_MAGIC):
+            return _Gzip(source)
+        if start.startswith(_ZSTD_MAGIC) or _skippable(start):
+            return _zstd(source)
+        return source
+
+
+def _skippable(start: bytes) -> bool:
+    """A zstd skippable frame (0x184D2A5?), with which some writers begin."""
+    return len(start) >= 4 and start[1:4] == b"\x2a\x4d\x18" and start[0] & 0xF0 == 0x50
+
+
+class _Gzip:
+    """All members of a gzip stream. Memory is bounded: never more than CHUNK comes out at once."""
+
+    def __init__(self, source: Source) -> None:
+        from isal import igzip_lib  # with the first pull, not with the daemon
+
+        self._new = lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+        self._error: type[Exception] = igzip_lib.IsalError
+        self._source = source
+        self._member = self._new()
+
+    def __call__(self) -> bytes:
+        try:
+            while True:
+                if self._member.eof and not self._next_member():
+                    return b""
+                chunk: bytes = self._member.decompress(self._input(), CHUNK)
+                if chunk:
+                    return chunk
+        except self._error as error:
+            raise InvalidArchive(f"invalid gzip data: {error}") from None
+
+    def _input(self) -> bytes:
+        if not self._member.needs_input:
+            return b""
+        if self._rest:
+            data, self._rest = self._rest, b""
+            return data
+        data = self._source()
+        if not data:
+            raise InvalidArchive("the gzip data is cut off")
+        return data
+
+    def _next_member(self) -> bool:
+        """Go on to the member after this one; NULs at the end are padding, anything else is refused."""
+        rest: bytes = self._member.unused_data or self._source()
+        if not rest:
+            return False
+        if rest[0] == 0:
+            while rest:
+                if rest.strip(b"\0"):
+                    raise InvalidArchive("garbage after the gzip data")
+                rest = self._source()
+            self._source = _nothing
+            return False
+        self._rest = rest
+        self._member = self._new()
+        return True
+
+    _rest = b""
+
+
+def _nothing() -> bytes:
+    return b""
+
+
+class _Readable:
+    """A source as the object with `read` that zstandard wants."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        data = self._rest or self._source()
+        self._rest = data[size:]
+        return data[:size]
+
+
+def _zstd(source: Source) -> Source:
+    import zstandard
+
+    readable: Any = _Readable(source)
+    reader = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(
+        readable, read_size=CHUNK, read_across_frames=True
+    )
+
+    def read() -> bytes:
+        try:
+            return reader.read(CHUNK)
+        except zstandard.ZstdError as error:
+            raise InvalidArchive(f"invalid zstd data: {error}") from None
+
+    return read

@@ -1,0 +1,31 @@
+"""TLS settings of a registry: the system's authorities, and what an administrator put into certs.d/<host:port>/."""
+
+import os
+import ssl
+
+from scow.errors import InvalidArgument
+from scow.images.registry.endpoint import Endpoint, RegistrySettings
+
+
+def context_for(endpoint: Endpoint, settings: RegistrySettings) -> ssl.SSLContext:
+    """*.crt are authorities, *.cert with *.key client certificates, as in /etc/docker/certs.d."""
+    context = ssl.create_default_context()
+    if not endpoint.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    for root in settings.certificates:
+        directory = f"{root}/{endpoint.authority}"
+        try:
+            names = sorted(os.listdir(directory))
+        except OSError:
+            continue
+        for name in names:
+            path = f"{directory}/{name}"
+            try:
+                if name.endswith(".crt"):
+                    context.load_verify_locations(cafile=path)
+                elif name.endswith(".cert"):
+                    context.load_cert_chain(path, path.removesuffix(".cert") + ".key")
+            except OSError as error:
+                raise InvalidArgument(f"cannot use the certificate {path}: {error}") from error
+    return context

@@ -1,0 +1,190 @@
+"""Images on disk: which manifest an image has, its names, its blobs, and where each layer is unpacked.
+
+The documents themselves (manifest, config) are blobs; these tables say which blobs and directories are in use. What
+they do not name is garbage and may be swept.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from scow.metadata.database import Database
+
+SCHEMA: tuple[str, ...] = (
+    """create table images (
+        id text primary key,
+        manifest text not null,
+        media_type text not null,
+        manifest_size integer not null,
+        parent text not null,
+        stored_at integer not null
+    ) without rowid, strict""",
+    """create table image_names (
+        name text primary key,
+        image_id text not null references images (id) on delete cascade,
+        tagged_at integer not null
+    ) without rowid, strict""",
+    "create index image_names_by_image on image_names (image_id)",
+    """create table image_digests (
+        repository text not null,
+        digest text not null,
+        image_id text not null references images (id) on delete cascade,
+        primary key (repository, digest)
+    ) without rowid, strict""",
+    "create index image_digests_by_image on image_digests (image_id)",
+    """create table image_blobs (
+        image_id text not null references images (id) on delete cascade,
+        digest text not null,
+        size integer not null,
+        primary key (image_id, digest)
+    ) without rowid, strict""",
+    """create table layers (
+        chain_id text primary key,
+        diff_id text not null,
+        directory text not null,
+        size integer not null,
+        independent integer not null
+    ) without rowid, strict""",
+    "create index layers_by_diff on layers (diff_id)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """One image: `id` is the config's digest, `manifest` the digest of its manifest, `stored_at` Unix nanoseconds."""
+
+    id: str
+    manifest: str
+    media_type: str
+    manifest_size: int
+    parent: str = ""
+    stored_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One unpacked layer. `directory` is its name below layers/; several chains may share it when it is `independent`
+    of what lies below it. `size` is in bytes as Docker counts.
+    """
+
+    chain_id: str
+    diff_id: str
+    directory: str
+    size: int
+    independent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NameRow:
+    """A name (docker.io/library/nginx:latest) of an image."""
+
+    name: str
+    image_id: str
+    tagged_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DigestRow:
+    """A repository (docker.io/library/nginx) from which the image came under this manifest or index digest."""
+
+    repository: str
+    digest: str
+    image_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTables:
+    """Everything in the tables."""
+
+    images: tuple[ImageRow, ...]
+    names: tuple[NameRow, ...]
+    digests: tuple[DigestRow, ...]
+    blobs: tuple[tuple[str, str, int], ...]
+    layers: tuple[LayerRow, ...]
+
+
+def load(database: Database) -> ImageTables:
+    """All rows."""
+    layers = database.read("select chain_id, diff_id, directory, size, independent from layers")
+    return ImageTables(
+        images=tuple(
+            ImageRow(*row)
+            for row in database.read(
+                "select id, manifest, media_type, manifest_size, parent, stored_at from images order by stored_at"
+            )
+        ),
+        names=tuple(
+            NameRow(*row)
+            for row in database.read("select name, image_id, tagged_at from image_names order by tagged_at")
+        ),
+        digests=tuple(
+            DigestRow(*row) for row in database.read("select repository, digest, image_id from image_digests")
+        ),
+        blobs=tuple(database.read("select image_id, digest, size from image_blobs")),
+        layers=tuple(LayerRow(chain, diff, directory, size, bool(own)) for chain, diff, directory, size, own in layers),
+    )
+
+
+async def insert_image(
+    database: Database,
+    image: ImageRow,
+    blobs: Sequence[tuple[str, int]],
+    layers: Sequence[LayerRow],
+    names: Sequence[NameRow],
+    digests: Sequence[DigestRow],
+) -> None:
+    """An image with all that belongs to it becomes visible, or nothing does. What is there already stays; names move."""
+
+    def work(connection: sqlite3.Connection) -> None:
+        connection.execute(
+            "insert into images (id, manifest, media_type, manifest_size, parent, stored_at) values (?, ?, ?, ?, ?, ?)"
+            " on conflict (id) do nothing",
+            (image.id, image.manifest, image.media_type, image.manifest_size, image.parent, image.stored_at),
+        )
+        connection.executemany(
+            "insert or ignore into image_blobs (image_id, digest, size) values (?, ?, ?)",
+            [(image.id, digest, size) for digest, size in blobs],
+        )
+        connection.executemany(
+            "insert or ignore into layers (chain_id, diff_id, directory, size, independent) values (?, ?, ?, ?, ?)",
+            [(row.chain_id, row.diff_id, row.directory, row.size, int(row.independent)) for row in layers],
+        )
+        _put_names(connection, names)
+        connection.executemany(
+            "insert or replace into image_digests (repository, digest, image_id) values (?, ?, ?)",
+            [(row.repository, row.digest, row.image_id) for row in digests],
+        )
+
+    await database.write(work)
+
+
+async def put_name(database: Database, row: NameRow) -> None:
+    """Give an image a name; the name's former image loses it."""
+    await database.write(lambda connection: _put_names(connection, (row,)))
+
+
+def _put_names(connection: sqlite3.Connection, names: Iterable[NameRow]) -> None:
+    connection.executemany(
+        "insert or replace into image_names (name, image_id, tagged_at) values (?, ?, ?)",
+        [(row.name, row.image_id, row.tagged_at) for row in names],
+    )
+
+
+async def remove_names(database: Database, names: Sequence[str], digests: Sequence[tuple[str, str]]) -> None:
+    """Take names and (repository, digest) pairs away."""
+
+    def work(connection: sqlite3.Connection) -> None:
+        connection.executemany("delete from image_names where name = ?", [(name,) for name in names])
+        connection.executemany("delete from image_digests where repository = ? and digest = ?", digests)
+
+    await database.write(work)
+
+
+async def delete(database: Database, image_ids: Sequence[str], chain_ids: Sequence[str]) -> None:
+    """Forget images (with their names) and layers."""
+
+    def work(connection: sqlite3.Connection) -> None:
+        connection.executemany("delete from images where id = ?", [(id_,) for id_ in image_ids])
+        connection.executemany("delete from layers where chain_id = ?", [(id_,) for id_ in chain_ids])
+
+    await database.write(work)
