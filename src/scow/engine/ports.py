@@ -10,6 +10,7 @@ from typing import Protocol
 
 from scow.model.image import Image
 from scow.model.network import Endpoint, Network
+from scow.model.network import Sandbox as Sandbox
 from scow.model.ports import PortBinding, PublishedPort
 from scow.model.transfer import Credentials as Credentials
 from scow.model.transfer import PullProgress as PullProgress
@@ -222,18 +223,6 @@ class Snapshots(Protocol):
 
 
 # ---------------------------------------------------------------- network
-
-
-@dataclass(frozen=True, slots=True)
-class Sandbox:
-    """A container's network, ready to enter. `netns` is an open fd owned by the caller; `reserved` are bound sockets
-    that hold the host ports: they go to the monitor, then the caller closes its copies.
-    """
-
-    netns: int
-    endpoint: Endpoint
-    published: Sequence[PublishedPort]
-    reserved: Sequence[socket.socket]
 
 
 class Networking(Protocol):

@@ -1,6 +1,10 @@
 """Networks and a container's place on them."""
 
+import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from scow.model.ports import PublishedPort
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +38,15 @@ class Endpoint:
     gateway: str = ""
     mac_address: str = ""
     aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A container's network, ready to enter. `netns` is an open fd owned by the caller; `reserved` are bound sockets
+    that hold the host ports: they go to the monitor, then the caller closes its copies.
+    """
+
+    netns: int
+    endpoint: Endpoint
+    published: Sequence[PublishedPort]
+    reserved: Sequence[socket.socket]
