@@ -1,0 +1,114 @@
+"""nftables: whole rule sets by the nft program, elements of maps by netlink.
+
+A rule set is compiled and loaded a few times in a daemon's life; the nft program does that in some ten milliseconds and
+leaves nothing behind in the daemon's memory. Elements come and go with every published port, on the way of a container
+start: one transaction of our own costs a tenth of a millisecond, however large the other tables of the machine are
+(libnftables reads them first).
+"""
+
+import json
+import os
+import socket
+import struct
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scow.linux.netlink import ACK, CREATE, NETFILTER, Message, Netlink, attribute, nested, text
+
+_SUBSYSTEM = 10
+_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
+_NEW_ELEMENT, _DELETE_ELEMENT = (_SUBSYSTEM << 8) | 12, (_SUBSYSTEM << 8) | 14
+_TABLE, _SET, _ELEMENTS = 1, 2, 3
+_PER_MESSAGE = 500  # an attribute's length has 16 bits
+_LIST_ELEMENT, _KEY, _DATA, _VALUE = 1, 1, 2, 1
+
+Elements = Mapping[str, Mapping[bytes, bytes]]
+"""Map name -> key -> data, each already in the kernel's form (every part of a concatenation padded to 4 bytes)."""
+
+
+class RulesetError(Exception):
+    """nft is missing or refused a rule set; the text says why."""
+
+
+def _generic(family: int, resource: int = 0) -> bytes:
+    return struct.pack("!BBH", family, 0, resource)
+
+
+def _element_messages(kind: int, flags: int, table: str, elements: Elements) -> list[Message]:
+    messages = []
+    for name, entries in elements.items():
+        if not entries:
+            continue
+        listed = []
+        for key, data in entries.items():
+            parts = [nested(_KEY, attribute(_VALUE, key))]
+            if kind == _NEW_ELEMENT:
+                parts.append(nested(_DATA, attribute(_VALUE, data)))
+            listed.append(nested(_LIST_ELEMENT, *parts))
+        for start in range(0, len(listed), _PER_MESSAGE):
+            chunk = nested(_ELEMENTS, *listed[start : start + _PER_MESSAGE])
+            payload = _generic(socket.AF_INET) + text(_TABLE, table) + text(_SET, name) + chunk
+            messages.append((kind, flags | ACK, payload))
+    return messages
+
+
+class Nftables:
+    """Elements of the maps of one table of the `ip` family. Not thread-safe."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._netlink = Netlink(NETFILTER)
+
+    def close(self) -> None:
+        self._netlink.close()
+
+    def add(self, elements: Elements) -> None:
+        """All or nothing. EEXIST when a key is there with other data, ENOENT when the table is gone."""
+        self._commit(_element_messages(_NEW_ELEMENT, CREATE, self._table, elements))
+
+    def delete(self, elements: Elements) -> None:
+        """All or nothing. ENOENT when one is not there."""
+        self._commit(_element_messages(_DELETE_ELEMENT, 0, self._table, elements))
+
+    def _commit(self, messages: Sequence[Message]) -> None:
+        if not messages:
+            return
+        begin = (_BATCH_BEGIN, 0, _generic(0, _SUBSYSTEM))
+        end = (_BATCH_END, 0, _generic(0, _SUBSYSTEM))
+        self._netlink.send([begin, *messages, end])
+
+
+def load(ruleset: str) -> None:
+    """Apply an nft script as one transaction. Blocks for some milliseconds."""
+    _nft(["nft", "-f", "-"], ruleset)
+
+
+def listing(what: Sequence[str]) -> list[dict[str, Any]]:
+    """The objects of `nft -j list …`; an empty list when there is nothing of that name."""
+    try:
+        output = _nft(["nft", "-j", "-a", "list", *what], "")
+    except RulesetError as error:
+        if "No such file or directory" in str(error):
+            return []
+        raise
+    found: list[dict[str, Any]] = json.loads(output)["nftables"] if output.strip() else []
+    return found
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "LC_ALL": "C"}
+
+
+def _nft(command: Sequence[str], text_in: str) -> str:
+    try:
+        done = subprocess.run(
+            command, input=text_in, capture_output=True, text=True, timeout=60, check=False, env=_environment()
+        )
+    except FileNotFoundError as error:
+        raise RulesetError("the nft program is missing: install the package nftables") from error
+    except subprocess.TimeoutExpired as error:
+        raise RulesetError("nft did not answer within 60 s") from error
+    if done.returncode != 0:
+        raise RulesetError(done.stderr.strip() or f"nft ended with status {done.returncode}")
+    return done.stdout

@@ -1,0 +1,121 @@
+"""Living beside other firewalls: iptables' FORWARD chain with policy drop (Docker and ufw set it) must let our bridge by.
+
+A packet that our own table accepts is still dropped by such a chain. The accepting rules go where Docker keeps its user's
+rules (DOCKER-USER) or to the top of FORWARD, are marked by a comment, and decide nothing: what may reach a container is
+decided in our table.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scow.errors import Unavailable
+from scow.linux import nftables
+
+_LEGACY_TABLES = "/proc/net/ip_tables_names"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """An iptables chain of table filter that our traffic has to pass; handles of rules of ours that are there already."""
+
+    name: str
+    handles: tuple[int, ...] = ()
+
+
+def comment(bridge: str) -> str:
+    return f"scow {bridge}"
+
+
+def blocking_chain(objects: Sequence[dict[str, Any]], rules: Sequence[dict[str, Any]], bridge: str) -> Chain | None:
+    """Where accepting rules belong, from nft's listings of chains and of table `ip filter`; None when nothing drops."""
+    chains = [entry["chain"] for entry in objects if "chain" in entry]
+    filter_chains = [one for one in chains if one.get("family") == "ip" and one.get("table") == "filter"]
+    drops = any(one.get("hook") == "forward" and one.get("policy") == "drop" for one in filter_chains)
+    names = {one.get("name") for one in filter_chains}
+    if not drops:
+        return None
+    name = "DOCKER-USER" if "DOCKER-USER" in names else "FORWARD"
+    ours = [
+        entry["rule"]["handle"]
+        for entry in rules
+        if "rule" in entry and entry["rule"].get("comment") == comment(bridge) and entry["rule"].get("chain") == name
+    ]
+    return Chain(name, tuple(ours))
+
+
+def accepting_rules(bridge: str, chain: str) -> str:
+    """An nft script that lets the bridge's traffic by, at the top of the chain."""
+    note = comment(bridge)
+    return (
+        f'insert rule ip filter {chain} oifname "{bridge}" counter accept comment "{note}"\n'
+        f'insert rule ip filter {chain} iifname "{bridge}" counter accept comment "{note}"\n'
+    )
+
+
+def let_by(bridge: str) -> list[str]:
+    """Make sure that no foreign forward chain drops our traffic. Returns the chains that were changed now. Blocks."""
+    changed = []
+    try:
+        objects = nftables.listing(["chains", "ip"])
+        chain = blocking_chain(objects, nftables.listing(["table", "ip", "filter"]), bridge)
+        if chain is not None and len(chain.handles) != 2:
+            removal = "".join(f"delete rule ip filter {chain.name} handle {handle}\n" for handle in chain.handles)
+            nftables.load(removal + accepting_rules(bridge, chain.name))
+            changed.append(f"ip filter {chain.name}")
+    except nftables.RulesetError as error:
+        raise Unavailable(f"cannot let bridge {bridge} by the chain FORWARD of iptables: {error}") from error
+    if _legacy_let_by(bridge):
+        changed.append("ip_tables filter FORWARD")
+    return changed
+
+
+def _legacy_let_by(bridge: str) -> bool:
+    """The same for the old iptables tables of the kernel, where nft cannot look."""
+    program = shutil.which("iptables-legacy")
+    try:
+        with open(_LEGACY_TABLES, encoding="ascii") as file:
+            used = "filter" in file.read().split()
+    except OSError:
+        used = False
+    if program is None or not used:
+        return False
+    listing = _legacy(program, "-S", "FORWARD")
+    if "-P FORWARD DROP" not in listing:
+        return False
+    chain = "DOCKER-USER" if "-A FORWARD -j DOCKER-USER" in listing else "FORWARD"
+    changed = False
+    for direction in ("-i", "-o"):
+        rule = (chain, direction, bridge, "-m", "comment", "--comment", comment(bridge), "-j", "ACCEPT")
+        if subprocess.run([program, "-w", "-C", *rule], capture_output=True, check=False).returncode != 0:
+            _legacy(program, "-I", *rule)
+            changed = True
+    return changed
+
+
+def _legacy(program: str, *arguments: str) -> str:
+    done = subprocess.run([program, "-w", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Unavailable(f"{program} {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def undo(bridge: str) -> None:
+    """Remove our accepting rules wherever they are. Blocks."""
+    rules = [entry["rule"] for entry in nftables.listing(["table", "ip", "filter"]) if "rule" in entry]
+    script = "".join(
+        f"delete rule ip filter {rule['chain']} handle {rule['handle']}\n"
+        for rule in rules
+        if rule.get("comment") == comment(bridge)
+    )
+    if script:
+        nftables.load(script)
+    program = shutil.which("iptables-legacy")
+    if program is None:
+        return
+    for chain in ("DOCKER-USER", "FORWARD"):
+        for direction in ("-i", "-o"):
+            rule = (chain, direction, bridge, "-m", "comment", "--comment", comment(bridge), "-j", "ACCEPT")
+            subprocess.run([program, "-w", "-D", *rule], capture_output=True, check=False)

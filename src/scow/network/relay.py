@@ -1,0 +1,334 @@
+"""The relay: IPv6 connections and datagrams to a published port, carried to the container's IPv4 address.
+
+A program of its own, one per daemon, started when the first port is published at an IPv6 address: the kernel translates
+no IPv6 to IPv4, and traffic must go on when the daemon does not. It imports little (three megabytes), drops its
+privileges, listens on no address by itself: bound sockets come from the daemon over the control socket (SOCK_SEQPACKET,
+inherited as standard input, the peer's user checked).
+
+Messages are text: "add PROTOCOL KEY ADDRESS PORT" lines with one socket each, in order; "remove KEY …" answered by
+"removed"; "list" answered by "KEY ADDRESS PORT" lines. It ends when it has had nothing to do for some seconds.
+"""
+
+import errno
+import os
+import resource
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+
+_CHUNK = 1 << 16
+_MESSAGE = 1 << 18
+_UDP_IDLE = 90.0
+_UDP_CLIENTS = 1024
+_TCP_SESSIONS = 8192
+_END_AFTER = 10.0
+_NOBODY = 65534
+_SOL_IPV6, _RECVPKTINFO, _PKTINFO = 41, 49, 50
+_WAIT = (errno.EAGAIN, errno.EINTR)
+
+Handler = Callable[[int], None]
+
+
+class Loop:
+    """One epoll set; a handler per descriptor."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Handler] = {}
+
+    def watch(self, fd: int, events: int, handler: Handler) -> None:
+        if fd in self._handlers:
+            self._epoll.modify(fd, events)
+        else:
+            self._epoll.register(fd, events)
+        self._handlers[fd] = handler
+
+    def forget(self, fd: int) -> None:
+        if self._handlers.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def run_once(self, timeout: float) -> None:
+        for fd, events in self._epoll.poll(timeout):
+            handler = self._handlers.get(fd)
+            if handler is not None:
+                handler(events)
+
+
+class Stream:
+    """One TCP connection and its twin. Half-close is passed on; the twin's refusal is a reset."""
+
+    def __init__(self, relay: "Relay", client: socket.socket, target: tuple[str, int]) -> None:
+        self._relay = relay
+        self._ends = (client, socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+        self._pending = [memoryview(b""), memoryview(b"")]  # read from end i, not yet sent to the other
+        self._ended = [False, False]  # end i sends no more, and the other end has been told
+        self._connected = False
+        client.setblocking(False)
+        for end in self._ends:
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        relay.streams.add(self)
+        try:
+            self._ends[1].connect(target)
+        except BlockingIOError:
+            pass
+        except OSError:
+            return self._close(reset=True)
+        relay.loop.watch(self._ends[1].fileno(), select.EPOLLOUT, self._finish_connect)
+
+    def _finish_connect(self, _events: int) -> None:
+        if self._ends[1].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            return self._close(reset=True)
+        self._connected = True
+        self._arm()
+
+    def _arm(self) -> None:
+        for index, end in enumerate(self._ends):
+            events = 0
+            if not self._ended[index] and not self._pending[index]:
+                events |= select.EPOLLIN
+            if self._pending[1 - index]:
+                events |= select.EPOLLOUT
+            self._relay.loop.watch(end.fileno(), events, self._ready)
+
+    def _ready(self, _events: int) -> None:
+        try:
+            self._pump(0)
+            self._pump(1)
+        except OSError:
+            return self._close(reset=True)
+        if all(self._ended):
+            return self._close(reset=False)
+        self._arm()
+
+    def _pump(self, index: int) -> None:
+        source, sink = self._ends[index], self._ends[1 - index]
+        for _ in range(4):  # then others get their turn
+            if not self._pending[index]:
+                if self._ended[index]:
+                    return
+                try:
+                    data = source.recv(_CHUNK)
+                except BlockingIOError:
+                    return
+                if not data:
+                    self._ended[index] = True
+                    sink.shutdown(socket.SHUT_WR)
+                    return
+                self._pending[index] = memoryview(data)
+            try:
+                sent = sink.send(self._pending[index])
+            except BlockingIOError:
+                return
+            self._pending[index] = self._pending[index][sent:]
+
+    def _close(self, *, reset: bool) -> None:
+        self._relay.streams.discard(self)
+        for end in self._ends:
+            self._relay.loop.forget(end.fileno())
+            if reset:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            end.close()
+        self._relay.accept_again()
+
+
+class TcpListener:
+    def __init__(self, relay: "Relay", listener: socket.socket, target: tuple[str, int]) -> None:
+        self.target = target
+        self._relay = relay
+        self._listener = listener
+        listener.setblocking(False)
+        self.resume()
+
+    def resume(self) -> None:
+        self._relay.loop.watch(self._listener.fileno(), select.EPOLLIN, self._accept)
+
+    def _accept(self, _events: int) -> None:
+        if len(self._relay.streams) >= _TCP_SESSIONS:
+            return self._pause()
+        try:
+            client, _ = self._listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                self._pause()
+            return
+        Stream(self._relay, client, self.target)
+
+    def _pause(self) -> None:
+        """New ones wait in the kernel's queue until a session ends."""
+        self._relay.loop.forget(self._listener.fileno())
+        self._relay.paused.add(self)
+
+    def close(self) -> None:
+        self._relay.paused.discard(self)
+        self._relay.loop.forget(self._listener.fileno())
+        self._listener.close()
+
+
+class UdpListener:
+    """One socket outside; inside one per client, forgotten after a time without datagrams."""
+
+    def __init__(self, relay: "Relay", listener: socket.socket, target: tuple[str, int]) -> None:
+        self.target = target
+        self._relay = relay
+        self._listener = listener
+        self._clients: dict[tuple[str, int], tuple[socket.socket, bytes]] = {}
+        self._last: dict[tuple[str, int], float] = {}
+        listener.setblocking(False)
+        listener.setsockopt(_SOL_IPV6, _RECVPKTINFO, 1)
+        relay.loop.watch(listener.fileno(), select.EPOLLIN, self._from_client)
+
+    def _from_client(self, _events: int) -> None:
+        for _ in range(32):
+            try:
+                data, ancillary, _, address = self._listener.recvmsg(_CHUNK, socket.CMSG_SPACE(20))
+            except OSError:
+                return
+            key = (address[0], address[1])
+            here = next((value for level, kind, value in ancillary if (level, kind) == (_SOL_IPV6, _PKTINFO)), b"")
+            known = self._clients.get(key)
+            try:
+                inside = known[0] if known is not None else self._open(key, address)
+                self._clients[key] = (inside, here)
+                inside.send(data)
+            except OSError:
+                continue  # as a network would: the datagram is lost
+
+    def _open(self, key: tuple[str, int], address: tuple[str, int]) -> socket.socket:
+        if len(self._clients) >= _UDP_CLIENTS:
+            self._drop(min(self._last, key=self._last.__getitem__))
+        inside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            inside.connect(self.target)
+        except OSError:
+            inside.close()
+            raise
+        self._last[key] = time.monotonic()
+        self._relay.loop.watch(inside.fileno(), select.EPOLLIN, lambda _events: self._from_container(key, address))
+        self._clients[key] = (inside, b"")
+        return inside
+
+    def _from_container(self, key: tuple[str, int], address: tuple[str, int]) -> None:
+        inside, here = self._clients[key]
+        self._last[key] = time.monotonic()
+        for _ in range(32):
+            try:
+                data = inside.recv(_CHUNK)
+            except OSError:
+                return
+            try:  # the answer comes from the address that the question went to
+                self._listener.sendmsg([data], [(_SOL_IPV6, _PKTINFO, here)] if here else [], 0, address)
+            except OSError:
+                continue
+
+    def expire(self, now: float) -> None:
+        for key in [key for key, last in self._last.items() if now - last > _UDP_IDLE]:
+            self._drop(key)
+
+    def _drop(self, key: tuple[str, int]) -> None:
+        self._last.pop(key, None)
+        inside, _ = self._clients.pop(key)
+        self._relay.loop.forget(inside.fileno())
+        inside.close()
+
+    def close(self) -> None:
+        for key in list(self._clients):
+            self._drop(key)
+        self._relay.loop.forget(self._listener.fileno())
+        self._listener.close()
+
+
+class Relay:
+    """The program: control connections, listeners, sessions."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.loop = Loop()
+        self.streams: set[Stream] = set()
+        self.paused: set[TcpListener] = set()
+        self._listeners: dict[str, TcpListener | UdpListener] = {}
+        self._control = control
+        self._owner = os.getuid()
+        control.setblocking(False)
+        self.loop.watch(control.fileno(), select.EPOLLIN, self._accept)
+
+    def accept_again(self) -> None:
+        for listener in list(self.paused):
+            self.paused.discard(listener)
+            listener.resume()
+
+    def _accept(self, _events: int) -> None:
+        try:
+            peer, _ = self._control.accept()
+        except OSError:
+            return
+        _, uid, _ = struct.unpack("iII", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid != self._owner:
+            peer.close()
+            return
+        self.loop.watch(peer.fileno(), select.EPOLLIN, lambda _events: self._serve(peer))
+
+    def _serve(self, peer: socket.socket) -> None:
+        try:
+            data, fds, _, _ = socket.recv_fds(peer, _MESSAGE, 253, socket.MSG_DONTWAIT)
+            if data:
+                answer = self._obey(data.decode("ascii"), [socket.socket(fileno=fd) for fd in fds])
+                if answer:
+                    peer.send(answer.encode("ascii"))
+                return
+        except BlockingIOError:
+            return
+        except (OSError, ValueError, LookupError):
+            pass  # a peer that talks nonsense is left
+        self.loop.forget(peer.fileno())
+        peer.close()
+
+    def _obey(self, message: str, sockets: list[socket.socket]) -> str:
+        word, _, rest = message.partition(" ")
+        if word == "add":
+            for line, listener in zip(rest.splitlines(), sockets, strict=True):
+                protocol, key, address, port = line.split(" ")
+                self._remove(key)
+                kind = TcpListener if protocol == "tcp" else UdpListener
+                self._listeners[key] = kind(self, listener, (address, int(port)))
+            return ""
+        if word == "remove":
+            for key in rest.split(" "):
+                self._remove(key)
+            return "removed"
+        return "\n".join(f"{key} {one.target[0]} {one.target[1]}" for key, one in self._listeners.items()) or "\n"
+
+    def _remove(self, key: str) -> None:
+        listener = self._listeners.pop(key, None)
+        if listener is not None:
+            listener.close()
+
+    def run(self) -> None:
+        idle_since = time.monotonic()
+        while True:
+            self.loop.run_once(5.0)
+            now = time.monotonic()
+            for listener in self._listeners.values():
+                if isinstance(listener, UdpListener):
+                    listener.expire(now)
+            if self._listeners or self.streams:
+                idle_since = now
+            elif now - idle_since > _END_AFTER:
+                return
+
+
+def main() -> None:
+    control = socket.socket(fileno=0)
+    relay = Relay(control)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if os.getuid() == 0:
+        os.chdir("/")
+        os.setgroups([])
+        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
+        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+    relay.run()
+
+
+if __name__ == "__main__":
+    main()

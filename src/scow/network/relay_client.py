@@ -1,0 +1,223 @@
+"""The daemon's hand on the relay (relay.py): started when needed, found again after a daemon restart, revived if it dies."""
+
+import asyncio
+import contextlib
+import os
+import select
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from scow.errors import Unavailable
+from scow.network import relay, reserve
+from scow.network.tasks import TaskSet
+
+_PER_MESSAGE = 100
+_ANSWER = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """One publication at an IPv6 address and the container's IPv4 address that it leads to."""
+
+    protocol: str
+    host_ip: str
+    host_port: int
+    address: str
+    port: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.protocol}/[{self.host_ip}]:{self.host_port}"
+
+    @property
+    def line(self) -> str:
+        return f"{self.protocol} {self.key} {self.address} {self.port}"
+
+
+class RelayClient:
+    """Lifecycle: reconcile() once, then add/remove, close() (the relay lives on). One loop uses it.
+
+    After `add` the ports answer at once: their sockets are listening already, and the kernel queues connections until
+    the relay, if it is only just starting, takes them.
+    """
+
+    def __init__(self, directory: str, tasks: TaskSet) -> None:
+        self._path = os.path.join(directory, "relay.sock")
+        self._tasks = tasks
+        self._connection: socket.socket | None = None
+        self._wanted: dict[str, Relayed] = {}
+        self._watcher: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def reconcile(self, wanted: Iterable[Relayed]) -> list[str]:
+        """Make a relay that lives serve exactly these; start one if needed. Returns what could not be bound again."""
+        self._wanted = {one.key: one for one in wanted}
+        async with self._lock:
+            if not self._connect():
+                return await self._revive() if self._wanted else []
+            present = await self._list()
+            extra = [key for key in present if key not in self._wanted or present[key] != self._wanted[key].line]
+            if extra:
+                await self._remove(extra)
+            return await self._rebind([one for key, one in self._wanted.items() if key not in present or key in extra])
+
+    async def add(self, publications: Sequence[tuple[Relayed, socket.socket]]) -> None:
+        """Serve these. The sockets are bound (tcp: listening); the relay gets duplicates, the caller closes its own."""
+        if not publications:
+            return
+        async with self._lock:
+            for one, _ in publications:
+                self._wanted[one.key] = one
+            if self._connection is None and not self._connect():
+                others = [one for one in self._wanted.values() if one not in {new for new, _ in publications}]
+                self._start()
+                await self._rebind(others)
+            try:
+                self._send(publications)
+            except OSError:  # it ended just now, having had nothing to do
+                self._start()
+                self._send(publications)
+
+    async def remove(self, publications: Iterable[Relayed]) -> None:
+        """The ports are free when this returns."""
+        keys = [one.key for one in publications if self._wanted.pop(one.key, None) is not None]
+        if keys:
+            async with self._lock:
+                await self._remove(keys)
+
+    def close(self) -> None:
+        self._disconnect()
+
+    def stop(self) -> None:
+        """End the relay: for tests and for taking everything down."""
+        self._disconnect()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+
+    # ------------------------------------------------------------ the process
+
+    def _connect(self) -> bool:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        try:
+            connection.connect(self._path)
+        except OSError:
+            connection.close()
+            return False
+        connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        self._connection = connection
+        self._watcher = self._tasks.spawn(self._watch(connection), "relay watch")
+        return True
+
+    def _disconnect(self) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _start(self) -> None:
+        """The control socket listens before the program runs: nothing waits for its start."""
+        self._disconnect()
+        if self._process is not None:
+            self._process.poll()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as control:
+            control.bind(self._path)
+            os.chmod(self._path, 0o600)
+            control.listen(8)
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-B", relay.__file__],
+                stdin=control.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env={"LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "1"},
+                start_new_session=True,
+            )
+        if not self._connect():
+            raise Unavailable(f"the relay for IPv6 ports cannot be reached at {self._path}")
+
+    async def _watch(self, connection: socket.socket) -> None:
+        """Notice the relay's end; start another one while ports are published."""
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        with select.epoll() as hangup:
+            hangup.register(connection.fileno(), select.EPOLLRDHUP | select.EPOLLHUP)
+            loop.add_reader(hangup.fileno(), ended.set)
+            try:
+                await ended.wait()
+            finally:
+                loop.remove_reader(hangup.fileno())
+        async with self._lock:
+            if self._connection is connection:
+                self._watcher = None  # this task, which goes on
+                self._disconnect()
+            if self._process is not None:
+                self._process.poll()
+            if self._connection is None and self._wanted:
+                await self._revive()
+
+    async def _revive(self) -> list[str]:
+        self._start()
+        return await self._rebind(list(self._wanted.values()))
+
+    async def _rebind(self, publications: Sequence[Relayed]) -> list[str]:
+        """Bind anew what an earlier relay or daemon had bound; a port that another program took meanwhile is lost."""
+        held: list[tuple[Relayed, socket.socket]] = []
+        lost: list[str] = []
+        for one in publications:
+            try:
+                holder = reserve.reserve(one.protocol, one.host_ip, one.host_port)
+            except OSError:
+                lost.append(one.key)
+                continue
+            if holder is not None:
+                held.append((one, holder))
+        try:
+            self._send(held)
+        finally:
+            for _, holder in held:
+                holder.close()
+        return lost
+
+    # ------------------------------------------------------------ messages
+
+    def _send(self, publications: Sequence[tuple[Relayed, socket.socket]]) -> None:
+        for start in range(0, len(publications), _PER_MESSAGE):
+            chunk = publications[start : start + _PER_MESSAGE]
+            message = "add " + "\n".join(one.line for one, _ in chunk)
+            if self._connection is None:
+                raise BrokenPipeError
+            socket.send_fds(self._connection, [message.encode("ascii")], [holder.fileno() for _, holder in chunk])
+
+    async def _remove(self, keys: Sequence[str]) -> None:
+        for start in range(0, len(keys), _PER_MESSAGE):
+            await self._ask("remove " + " ".join(keys[start : start + _PER_MESSAGE]))
+
+    async def _list(self) -> Mapping[str, str]:
+        answer = await self._ask("list")
+        entries = [line.split(" ") for line in answer.splitlines() if line]
+        return {key: f"{key.partition('/')[0]} {key} {address} {port}" for key, address, port in entries}
+
+    async def _ask(self, message: str) -> str:
+        """Send and take the answer; "" when there is no relay any more (then nothing is served either)."""
+        loop = asyncio.get_running_loop()
+        if self._connection is None:
+            return ""
+        try:
+            await loop.sock_sendall(self._connection, message.encode("ascii"))
+            answer = await asyncio.wait_for(loop.sock_recv(self._connection, 1 << 18), _ANSWER)
+        except OSError:  # a TimeoutError is one, too
+            self._disconnect()
+            return ""
+        return answer.decode("ascii")
