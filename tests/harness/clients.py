@@ -129,6 +129,32 @@ class Clients:
         except OSError:
             return False
 
+    def create(self, name: str = "", image: str = "busybox", **config: Any) -> str:
+        """Create a container over the API; `config` is Docker's body (Cmd=…, HostConfig=…). Returns its id."""
+        query = {"name": name} if name else None
+        answer = self.api("POST", "/containers/create", {"Image": image, **config}, query=query)
+        assert answer.status == 201, f"{answer.status} {answer.body!r}\n{self.tail(10)}"
+        return str(answer.json()["Id"])
+
+    def start_container(self, name: str) -> None:
+        answer = self.api("POST", f"/containers/{name}/start")
+        assert answer.status == 204, f"{answer.status} {answer.body!r}\n{self.tail(10)}"
+
+    def launch(self, name: str = "", image: str = "busybox", **config: Any) -> str:
+        """Create and start a container; returns its id."""
+        identity = self.create(name, image, **config)
+        self.start_container(identity)
+        return identity
+
+    def wait(self, name: str, timeout: float = 30) -> int:
+        """The exit code of a container, once it has ended."""
+        return int(self.api("POST", f"/containers/{name}/wait", timeout=timeout).json()["StatusCode"])
+
+    def inspect(self, name: str) -> Any:
+        answer = self.api("GET", f"/containers/{name}/json")
+        assert answer.status == 200, answer.body
+        return answer.json()
+
     def ids(self) -> Iterator[str]:
         for item in self.api("GET", "/containers/json", query={"all": 1}).json():
             yield item["Id"]
