@@ -115,7 +115,8 @@ class HostConfig:
     """The host side of a container: limits, privilege, mounts, network mode.
 
     network_mode: bridge (also "default"), none, host, container:<id>, or a network's name. Modes of namespaces: "" is
-    the default, "host", "private", "shareable", "container:<id>".
+    the default, "host", "private", "shareable", "container:<id>". shown_empty: names of list options that a client gave
+    as empty lists; fronts show them so instead of as absent.
     """
 
     mounts: tuple[MountRequest, ...] = ()
@@ -157,6 +158,7 @@ class HostConfig:
     read_only_paths: tuple[str, ...] | None = None
     runtime: str = ""
     annotations: dict[str, str] = field(default_factory=dict)
+    shown_empty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

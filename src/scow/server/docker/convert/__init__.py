@@ -1,0 +1,1 @@
+"""Between wire types and domain records. Pure functions; time is an argument."""

@@ -1,0 +1,173 @@
+"""One container as inspect shows it."""
+
+from collections.abc import Sequence
+
+from msgspec import UNSET, UnsetType
+
+from scow.api.container import GraphDriverInfo, Inspect, MountPoint, NetworkInfo, StateInfo
+from scow.api.endpoint import EndpointSettings
+from scow.api.host_config import PortBinding as WireBinding
+from scow.engine.containers import files
+from scow.engine.context import Engine
+from scow.model.container import Container, Status
+from scow.model.network import Endpoint, Network
+from scow.server.docker.convert.config import show_config
+from scow.server.docker.convert.host import show_host
+from scow.server.docker.convert.times import rfc3339
+
+RUNNING = frozenset({"running", "paused", "restarting"})
+
+
+def show_inspect(
+    engine: Engine, container: Container, execs: Sequence[str], sizes: tuple[int, int] | None = None
+) -> Inspect:
+    """Docker's shape. Paths of files that do not exist before the first start are empty, as Docker has them."""
+    status = container.status
+    directory = files.directory(engine, container.id)
+    started = status.started_at != 0
+    rw: int | UnsetType = UNSET
+    root: int | UnsetType = UNSET
+    if sizes is not None:
+        rw, root = sizes
+    return Inspect(
+        Id=container.id,
+        Created=rfc3339(container.created_at),
+        Path=container.path,
+        Args=list(container.args),
+        State=show_state(status),
+        Image=container.image_id,
+        ResolvConfPath=f"{directory}/resolv.conf" if started else "",
+        HostnamePath=f"{directory}/hostname" if started else "",
+        HostsPath=f"{directory}/hosts" if started else "",
+        LogPath=files.log_path(engine, container.id) if started and container.host.log.driver == "json-file" else "",
+        Name=f"/{container.name}",
+        RestartCount=status.restart_count,
+        Driver="overlay2",
+        Platform=container.platform,
+        MountLabel="",
+        ProcessLabel="",
+        AppArmorProfile="",
+        ExecIDs=list(execs) or None,
+        HostConfig=show_host(container.host),
+        GraphDriver=_graph_driver(engine, container),
+        SizeRw=rw,
+        SizeRootFs=root,
+        Mounts=show_mounts(container),
+        Config=show_config(container.config),
+        NetworkSettings=show_network(container, engine.networking.networks()),
+    )
+
+
+def show_state(status: Status) -> StateInfo:
+    return StateInfo(
+        Status=status.state,
+        Running=status.state in RUNNING,
+        Paused=status.state == "paused",
+        Restarting=status.state == "restarting",
+        OOMKilled=status.oom_killed,
+        Dead=status.state == "dead",
+        Pid=status.pid,
+        ExitCode=status.exit_code,
+        Error=status.error,
+        StartedAt=rfc3339(status.started_at),
+        FinishedAt=rfc3339(status.finished_at),
+    )
+
+
+def _graph_driver(engine: Engine, container: Container) -> GraphDriverInfo:
+    lowers, upper, work = engine.snapshots.directories(container.id, container.layers)
+    pid = container.status.pid
+    # The merged tree exists in the container's own mount namespace only; there it can be seen from the host.
+    merged = f"/proc/{pid}/root" if pid else ""
+    data = {"LowerDir": ":".join(lowers), "MergedDir": merged, "UpperDir": upper, "WorkDir": work}
+    return GraphDriverInfo(data, "overlay2")
+
+
+def show_mounts(container: Container) -> list[MountPoint]:
+    """All but --tmpfs, which Docker shows in HostConfig only."""
+    hidden = {wish.target for wish in container.host.mounts if wish.origin == "tmpfs"}
+    return [
+        MountPoint(
+            Type=point.kind,
+            Name=point.name or UNSET,
+            Source=point.source,
+            Destination=point.target,
+            Driver=point.driver or UNSET,
+            Mode=point.mode,
+            RW=not point.read_only,
+            Propagation=point.propagation,
+        )
+        for point in container.mount_points
+        if point.kind != "tmpfs" or point.target not in hidden
+    ]
+
+
+# ---------------------------------------------------------------- network
+
+
+def network_name(container: Container) -> str:
+    """The network that the container's mode names, "" when it shares another container's."""
+    mode = container.host.network_mode
+    if mode.startswith("container:"):
+        return ""
+    return "bridge" if mode == "default" else mode
+
+
+def show_networks(container: Container, networks: Sequence[Network]) -> dict[str, EndpointSettings]:
+    """By name; a container that does not run has a place without addresses."""
+    endpoints = container.status.endpoints
+    if endpoints and container.status.state in RUNNING:
+        return {endpoint.network_name: show_endpoint(endpoint) for endpoint in endpoints}
+    name = network_name(container)
+    if not name or container.config.network_disabled:
+        return {}
+    known = next((network.id for network in networks if name in (network.name, network.id)), "")
+    return {name: EndpointSettings(NetworkID=known if container.status.started_at else "")}
+
+
+def show_endpoint(endpoint: Endpoint) -> EndpointSettings:
+    return EndpointSettings(
+        Aliases=list(endpoint.aliases) or None,
+        MacAddress=endpoint.mac_address,
+        NetworkID=endpoint.network_id,
+        EndpointID=endpoint.endpoint_id,
+        Gateway=endpoint.gateway,
+        IPAddress=endpoint.ip_address,
+        IPPrefixLen=endpoint.prefix_length,
+    )
+
+
+def show_network(container: Container, networks: Sequence[Network]) -> NetworkInfo:
+    """NetworkSettings; the fields at its top repeat those of the default bridge."""
+    status = container.status
+    info = NetworkInfo(Networks=show_networks(container, networks), Ports={})
+    if status.state not in RUNNING or not status.pid:
+        return info
+    info.SandboxID = status.sandbox_id
+    info.SandboxKey = f"/proc/{status.pid}/ns/net"
+    info.Ports = show_ports(container)
+    for endpoint in status.endpoints:
+        if endpoint.network_name != "bridge":
+            continue
+        info.Bridge = next((network.bridge for network in networks if network.id == endpoint.network_id), "")
+        info.EndpointID = endpoint.endpoint_id
+        info.Gateway = endpoint.gateway
+        info.IPAddress = endpoint.ip_address
+        info.IPPrefixLen = endpoint.prefix_length
+        info.MacAddress = endpoint.mac_address
+    return info
+
+
+def show_ports(container: Container) -> dict[str, list[WireBinding] | None]:
+    """Exposed ports without a publication are null."""
+    ports: dict[str, list[WireBinding] | None] = {}
+    if network_name(container) in ("host", "none", ""):
+        return ports
+    for port in container.config.exposed_ports:
+        ports[str(port)] = None
+    for published in container.status.published:
+        bindings = ports.get(str(published.port))
+        if bindings is None:
+            bindings = ports[str(published.port)] = []
+        bindings.append(WireBinding(published.host_ip, str(published.host_port)))
+    return ports

@@ -1,0 +1,115 @@
+"""Version and info: domain to wire."""
+
+import platform
+
+from scow.api import system as wire
+from scow.api.values import UNSET
+from scow.engine.system import SystemInfo
+from scow.server.docker.convert.times import rfc3339
+from scow.server.docker.version import MAXIMUM_TEXT, MINIMUM_TEXT
+
+_GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}
+_INDEX = "https://index.docker.io/v1/"
+
+
+def show_version(version: str, kernel: str, machine: str) -> wire.VersionInfo:
+    """GET /version. Fields about Go tell of Python."""
+    arch = _GO_NAMES.get(machine, machine)
+    language = f"python{platform.python_version()}"
+    details = {
+        "ApiVersion": MAXIMUM_TEXT,
+        "Arch": arch,
+        "BuildTime": "",
+        "Experimental": "false",
+        "GitCommit": "",
+        "GoVersion": language,
+        "KernelVersion": kernel,
+        "MinAPIVersion": MINIMUM_TEXT,
+        "Os": "linux",
+    }
+    return wire.VersionInfo(
+        Platform=wire.Named("scow"),
+        Components=[wire.Component("Engine", version, details)],
+        Version=version,
+        ApiVersion=MAXIMUM_TEXT,
+        MinAPIVersion=MINIMUM_TEXT,
+        GitCommit="",
+        GoVersion=language,
+        Os="linux",
+        Arch=arch,
+        KernelVersion=kernel,
+        BuildTime="",
+    )
+
+
+def show_info(info: SystemInfo) -> wire.Info:
+    """GET /info."""
+    old_cgroups = info.cgroup_version == "1"
+    registries = ["127.0.0.0/8", *(name for name in info.insecure_registries if "/" in name)]
+    index = {"docker.io": wire.IndexConfig("docker.io", list(info.registry_mirrors), True, True)}
+    for name in info.insecure_registries:
+        if "/" not in name:
+            index[name] = wire.IndexConfig(name, [], False, False)
+    commit = wire.Commit("", "")
+    return wire.Info(
+        ID=info.id,
+        Containers=info.containers,
+        ContainersRunning=info.running,
+        ContainersPaused=info.paused,
+        ContainersStopped=info.stopped,
+        Images=info.images,
+        Driver=info.storage_driver,
+        DriverStatus=[["Backing Filesystem", info.backing_filesystem], ["Supports d_type", "true"]],
+        Plugins=wire.PluginLists(["local"], ["bridge", "host", "null"], None, list(info.log_drivers)),
+        MemoryLimit=True,
+        SwapLimit=True,
+        KernelMemoryTCP=False if old_cgroups else UNSET,
+        CpuCfsPeriod=True,
+        CpuCfsQuota=True,
+        CPUShares=True,
+        CPUSet=True,
+        PidsLimit=True,
+        IPv4Forwarding=not any("IPv4 forwarding" in warning for warning in info.warnings),
+        BridgeNfIptables=True,
+        BridgeNfIp6tables=True,
+        Debug=info.debug,
+        NFd=info.file_descriptors,
+        OomKillDisable=old_cgroups,
+        NGoroutines=0,
+        SystemTime=rfc3339(info.system_time),
+        LoggingDriver=info.logging_driver,
+        CgroupDriver=info.cgroup_driver,
+        CgroupVersion=info.cgroup_version,
+        NEventsListener=info.event_listeners,
+        KernelVersion=info.kernel,
+        OperatingSystem=info.operating_system,
+        OSVersion=info.os_version,
+        OSType="linux",
+        Architecture=info.architecture,
+        IndexServerAddress=_INDEX,
+        RegistryConfig=wire.RegistrySettings(None, None, registries, index, list(info.registry_mirrors) or None),
+        NCPU=info.cpus,
+        MemTotal=info.memory,
+        GenericResources=None,
+        DockerRootDir=info.data_root,
+        HttpProxy="",
+        HttpsProxy="",
+        NoProxy="",
+        Name=info.name,
+        Labels=list(info.labels),
+        ExperimentalBuild=False,
+        ServerVersion=info.version,
+        Runtimes={"scow": wire.Runtime("scow")},
+        DefaultRuntime="scow",
+        Swarm=wire.SwarmInfo(),
+        LiveRestoreEnabled=True,
+        Isolation="",
+        InitBinary=info.init_binary,
+        ContainerdCommit=commit,
+        RuncCommit=commit,
+        InitCommit=commit,
+        SecurityOptions=list(info.security_options),
+        ProductLicense=UNSET,
+        CDISpecDirs=[],
+        Warnings=list(info.warnings) or None,
+    )

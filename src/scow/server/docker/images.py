@@ -1,0 +1,137 @@
+"""Routes of images."""
+
+import binascii
+
+from scow.api.create import AuthBody, BootstrapBody
+from scow.api.image import AuthAnswer, DeletedItem
+from scow.api.values import UNSET
+from scow.engine.images import login as logging_in
+from scow.engine.images import pull as pulling
+from scow.engine.images import query, remove, tag
+from scow.engine.ports import Credentials, ProgressCallback
+from scow.errors import Internal, InvalidArgument, ScowError, Unauthenticated, Unavailable, Unsupported
+from scow.oci.digest import Digest
+from scow.oci.platform import Platform
+from scow.oci.reference import Reference
+from scow.server.docker import body as bodies
+from scow.server.docker.call import Call
+from scow.server.docker.convert.image import show_history, show_image, show_image_summary
+from scow.server.docker.progress import answer
+
+_MAX_AUTH = 64 << 10
+
+
+async def list_images(call: Call) -> None:
+    """GET /images/json"""
+    filters = call.filters()
+    if call.version < (1, 41) and call.text("filter"):
+        filters.setdefault("reference", []).append(call.text("filter"))
+    found = query.list_images(call.engine, call.flag("all"), filters)
+    call.send([show_image_summary(image, call.version) for image in found])
+
+
+async def inspect(call: Call) -> None:
+    """GET /images/{name}/json"""
+    call.send(show_image(call.engine, query.get(call.engine, call.name), call.version))
+
+
+async def history(call: Call) -> None:
+    """GET /images/{name}/history"""
+    call.send([show_history(item) for item in query.history(call.engine, call.name)])
+
+
+async def create(call: Call) -> None:
+    """POST /images/create: a pull."""
+    if call.text("fromSrc"):
+        raise Unsupported("importing an image is not supported by scow yet")
+    name, wanted = call.text("fromImage"), call.text("tag")
+    if not name:
+        raise InvalidArgument("fromImage: an image name is required")
+    reference = pull_reference(name, wanted)
+    platform = call.text("platform")
+    if platform:
+        Platform.parse(platform)
+    credentials = registry_auth(call)
+
+    async def work(progress: ProgressCallback) -> object:
+        try:
+            return await pulling.pull(call.engine, reference, platform, credentials, progress)
+        except (Unauthenticated, Unavailable) as error:
+            raise _PullFailure(error.message) from error
+
+    await answer(call, work, f"pull {reference.familiar}")
+
+
+class _PullFailure(Internal):
+    """Docker answers 500 when a registry refuses or is out of reach; on 401 its CLI would ask for a password."""
+
+
+def pull_reference(name: str, tag_or_digest: str) -> Reference:
+    """`fromImage` and `tag`, where the tag may be a digest."""
+    reference = Reference.parse(name)
+    if tag_or_digest:
+        if ":" in tag_or_digest:
+            return reference.with_digest(Digest.parse(tag_or_digest))
+        return reference.with_tag(tag_or_digest)
+    return reference.with_default_tag()
+
+
+def registry_auth(call: Call) -> Credentials | None:
+    """The X-Registry-Auth header; None when there is none, or when it cannot be read (as Docker treats it on pull)."""
+    text = call.request.headers.get("x-registry-auth", "")
+    if not text or len(text) > _MAX_AUTH:
+        return None
+    try:
+        plain = text.translate(_URL_SAFE).rstrip("=")
+        raw = binascii.a2b_base64(plain + "=" * (-len(plain) % 4))
+        return _credentials(bodies.decode(raw, AuthBody))
+    except (binascii.Error, ValueError, ScowError):
+        return None
+
+
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
+def _credentials(wire: AuthBody) -> Credentials:
+    username, password = wire.username, wire.password
+    if wire.auth and not username:
+        try:
+            username, _, password = binascii.a2b_base64(wire.auth).decode().partition(":")
+        except (binascii.Error, ValueError):
+            raise InvalidArgument("auth is not base64 of username:password") from None
+    return Credentials(username, password, wire.identitytoken, wire.registrytoken, wire.server_address)
+
+
+async def tag_image(call: Call) -> None:
+    """POST /images/{name}/tag"""
+    repo = call.text("repo")
+    if not repo:
+        query.get(call.engine, call.name)
+        raise InvalidArgument("repo: a repository name is required")
+    await tag.tag(call.engine, call.name, repo, call.text("tag"))
+    call.empty(201)
+
+
+async def remove_image(call: Call) -> None:
+    """DELETE /images/{name}"""
+    if not call.name.strip():
+        raise InvalidArgument("image name cannot be blank")
+    removed = await remove.remove(call.engine, call.name, force=call.flag("force"), prune=not call.flag("noprune"))
+    call.send([DeletedItem(item.untagged or UNSET, item.deleted or UNSET) for item in removed])
+
+
+async def auth(call: Call) -> None:
+    """POST /auth"""
+    wire = await call.json(AuthBody)
+    token = await logging_in.login(call.engine, _credentials(wire))
+    call.send(AuthAnswer(token, "Login Succeeded"))
+
+
+async def bootstrap(call: Call) -> None:
+    """POST /scow/images/bootstrap: build starter images from the distribution's packages."""
+    wire = await call.optional_json(BootstrapBody) or BootstrapBody()
+    run = call.wiring.bootstrap
+    if run is None:
+        raise Unsupported("this daemon cannot build starter images")
+    names = tuple(wire.Names or ())
+    await answer(call, lambda progress: run(names, progress), "bootstrap")

@@ -1,0 +1,115 @@
+"""Answers that tell progress line by line (pull, bootstrap): JSON objects, each ended by CR LF.
+
+The head goes out with the first line: what fails before has its own status; what fails later is the last line.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from scow.api.image import ErrorDetail, ErrorLine, Progress, ProgressDetail
+from scow.api.values import UNSET
+from scow.engine.background import spawn
+from scow.engine.ports import PullProgress
+from scow.errors import ScowError
+from scow.server.docker.call import Call, encode
+from scow.server.http.request import Stream
+
+Work = Callable[[Callable[[PullProgress], None]], Awaitable[object]]
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+class _Lines:
+    """Lines to be written. Of one bar's steps only the newest is kept, so that a slow client costs no memory."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[object, PullProgress] = {}
+        self._number = 0
+        self.ready = asyncio.Event()
+
+    def add(self, step: PullProgress) -> None:
+        self._number += 1
+        key: object = (step.id, step.status) if step.total or step.current else self._number
+        self._waiting[key] = step
+        self.ready.set()
+
+    def take(self) -> bytes:
+        waiting, self._waiting = self._waiting, {}
+        self.ready.clear()
+        return b"".join(line(step) for step in waiting.values())
+
+
+async def answer(call: Call, work: Work, name: str) -> None:
+    """Run `work` with a progress callback and stream what it tells. The client's leaving cancels it."""
+    call.request.cancel_when_left()
+    lines = _Lines()
+    loop = asyncio.get_running_loop()
+
+    def tell(step: PullProgress) -> None:
+        loop.call_soon_threadsafe(lines.add, step)
+
+    async def run() -> object:
+        return await work(tell)
+
+    task = spawn(run(), name)
+    task.add_done_callback(lambda _: loop.call_soon(lines.ready.set))
+    stream: Stream | None = None
+    try:
+        while not task.done():
+            await lines.ready.wait()
+            text = lines.take()
+            if text:
+                stream = stream or call.stream()
+                await stream.write(text)
+        await asyncio.sleep(0)  # what was told from threads just before the end
+        text = lines.take()
+        if text:
+            stream = stream or call.stream()
+            await stream.write(text)
+        await _finish(call, task, stream)
+    finally:
+        task.cancel()
+
+
+async def _finish(call: Call, task: "asyncio.Task[object]", stream: Stream | None) -> None:
+    try:
+        await task
+    except ScowError as error:
+        if stream is None:
+            raise
+        last = ErrorLine(ErrorDetail(error.message), error.message)
+        await stream.write(encode(last) + b"\r\n")
+    stream = stream or call.stream()
+    await stream.end()
+
+
+def line(step: PullProgress) -> bytes:
+    """One step, as Docker writes it."""
+    wire = Progress(step.status)
+    if step.id:
+        wire.id = step.id
+        if not step.status.startswith("Pulling from"):
+            wire.progressDetail = ProgressDetail()
+    if step.current or step.total:
+        wire.progressDetail = ProgressDetail(step.current or UNSET, step.total or UNSET)
+        wire.progress = bar(step.current, step.total)
+    return encode(wire) + b"\r\n"
+
+
+def bar(current: int, total: int) -> str:
+    """`[====>    ]  1.2MB/3.4MB` with fifty places."""
+    if total <= 0:
+        return f"{human_size(current):>8}"
+    done = min(current * 50 // total, 50)
+    numbers = f"{human_size(current):>8}"
+    if current <= total:
+        numbers += f"/{human_size(total)}"
+    return f"[{'=' * done}>{' ' * (50 - done)}] {numbers}"
+
+
+def human_size(size: float) -> str:
+    """Four significant digits and a decimal unit."""
+    unit = 0
+    while size >= 1000 and unit < len(_UNITS) - 1:
+        size /= 1000
+        unit += 1
+    return f"{size:.4g}{_UNITS[unit]}"
