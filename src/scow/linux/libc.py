@@ -107,9 +107,9 @@ def function(handle: Any, name: str, result: str, arguments: str) -> Callable[..
     return found  # type: ignore[no-any-return]
 
 
-def string_at(address: int) -> bytes:
-    """The NUL-terminated bytes that a library returned by pointer."""
-    return ctypes.string_at(address)
+def bytes_at(address: int, size: int) -> bytes:
+    """Memory that a library returned by pointer."""
+    return ctypes.string_at(address, size)
 
 
 def errno_now() -> int:
@@ -168,6 +168,7 @@ _getcwd = _syscall("getcwd", -1, "pL")
 _close_range = _syscall("close_range", 436, "LLL")
 _fchownat = _checked("fchownat", "isuui")
 _ioctl = _checked("ioctl", "iLp")
+_syncfs = _checked("syncfs", "i")
 fchdir = _checked("fchdir", "i")
 
 
@@ -204,6 +205,11 @@ def symlink_at(target: str | bytes, dirfd: int, name: str | bytes) -> None:
 def chown_fd(fd: int, uid: int, gid: int) -> None:
     """Change the owner of what `fd` refers to, O_PATH or not. -1 leaves a part as it is."""
     _fchownat(fd, b"", uid & 0xFFFFFFFF, gid & 0xFFFFFFFF, AT_EMPTY_PATH)
+
+
+def sync_filesystem(fd: int) -> None:
+    """Write all of the filesystem that holds `fd` to disk (syncfs(2)); OSError when a write failed since its opening."""
+    _syncfs(fd)
 
 
 def filesystem_magic(fd: int) -> int:

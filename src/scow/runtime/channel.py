@@ -1,0 +1,59 @@
+"""The socket between the monitor and a process that is being started.
+
+Messages are datagrams: F stage NUL errno NUL text (failure), C (the pty's master comes along), P pid (the process that
+will execute is another one), X (about to execute), G (from the monitor: go on). The end of the channel is reached when
+the child's last copy closes, which execve does.
+"""
+
+import os
+import socket
+import struct
+from dataclasses import dataclass
+
+_MAX_MESSAGE = 65536
+_FD = struct.Struct("i")
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """(the monitor's end, the child's end)."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def send_failure(fd: int, stage: str, number: int, text: str) -> None:
+    raw = f"{stage}\0{number}\0{text}".encode("utf-8", "backslashreplace")
+    os.write(fd, b"F" + raw[:_MAX_MESSAGE])
+
+
+def send_console(sock: socket.socket, master: int) -> None:
+    sock.sendmsg([b"C"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _FD.pack(master))])
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came over the channel until it ended."""
+
+    started: bool = False
+    pid: int = 0
+    console: int | None = None
+    failure: tuple[str, int, str] | None = None
+
+
+def collect(sock: socket.socket) -> Outcome:
+    """Read until the child's end is closed everywhere or a failure was reported."""
+    outcome = Outcome()
+    while outcome.failure is None:
+        message, ancillary, _, _ = sock.recvmsg(_MAX_MESSAGE + 64, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+        if not message:
+            break
+        kind, rest = message[:1], message[1:]
+        if kind == b"F":
+            stage, number, text = rest.decode("utf-8", "replace").split("\0", 2)
+            outcome.failure = (stage, int(number), text)
+        elif kind == b"C":
+            for _, _, data in ancillary:
+                outcome.console = _FD.unpack(data[:4])[0]
+        elif kind == b"P":
+            outcome.pid = int(rest)
+        elif kind == b"X":
+            outcome.started = True
+    return outcome

@@ -1,0 +1,68 @@
+"""Starting one more process in a running container."""
+
+import os
+
+from scow.errors import NotFound
+from scow.linux import libc
+from scow.linux.cgroup import Cgroup
+from scow.oci.runtime import Process, Spec
+from scow.runtime import channel, child
+from scow.runtime.launch import Launched, make_job, start
+
+_KINDS = {
+    libc.CLONE_NEWUSER: "user",
+    libc.CLONE_NEWNS: "mnt",
+    libc.CLONE_NEWPID: "pid",
+    libc.CLONE_NEWNET: "net",
+    libc.CLONE_NEWUTS: "uts",
+    libc.CLONE_NEWIPC: "ipc",
+    libc.CLONE_NEWCGROUP: "cgroup",
+}
+
+
+def execute(
+    init_pid: int,
+    spec: Spec,
+    process: Process,
+    *,
+    cgroup: Cgroup,
+    stdio: tuple[int, int, int] | None,
+    console_size: tuple[int, int] = (0, 0),
+) -> Launched:
+    """Start `process` in the container whose init is `init_pid`; as `launch` otherwise. The result is a child of ours.
+
+    The process is lowered to its user and capabilities before it becomes visible in the container's pid namespace.
+    """
+    try:
+        pidfd = libc.pidfd_open(init_pid)
+        flags = _foreign(init_pid)
+    except OSError as error:
+        raise NotFound(f"container process {init_pid} is not running") from error
+    ours, theirs = channel.pair()
+    try:
+        job = make_job(spec, process, cgroup, stdio, console_size, theirs)
+        job.two_steps = bool(flags & libc.CLONE_NEWPID)
+        job.extra = (pidfd,)
+
+        def join() -> None:
+            if flags:
+                libc.setns(pidfd, flags)
+            if flags & libc.CLONE_NEWUSER:
+                os.setresgid(0, 0, 0)
+                os.setresuid(0, 0, 0)
+
+        return start(job, ours, 0, lambda job: child.start_exec(job, join), execute=True)
+    finally:
+        os.close(pidfd)
+        ours.close()
+        theirs.close()
+
+
+def _foreign(pid: int) -> int:
+    """Flags of the namespaces in which `pid` is and we are not."""
+    flags = 0
+    for flag, name in _KINDS.items():
+        here, there = os.stat(f"/proc/self/ns/{name}"), os.stat(f"/proc/{pid}/ns/{name}")
+        if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
+            flags |= flag
+    return flags

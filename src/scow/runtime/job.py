@@ -1,0 +1,105 @@
+"""One start (of a container's init or of an exec) and what its steps learn on the way."""
+
+import os
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scow.errors import InvalidArgument
+from scow.linux import libc
+from scow.linux.cgroup import Cgroup
+from scow.oci.runtime import Mount, Process, Spec
+from scow.runtime.failure import INIT
+
+EXPLICIT = "org.scow.rlimits.explicit"
+"""Annotation: which limits the user asked for by name (RLIMIT_NOFILE, …, oom_score_adj). The others are the daemon's
+defaults and give way when the machine does not allow them. A list, or text separated by commas."""
+
+
+@dataclass(slots=True)
+class Job:
+    """`doing` says what is being tried: it becomes the error's text when the kernel refuses."""
+
+    spec: Spec
+    process: Process
+    cgroup: Cgroup
+    stdio: tuple[int, int, int] | None
+    console_size: tuple[int, int]
+    sock: socket.socket
+    program: bytes
+    seccomp_flags: int
+    root_path: str = ""
+    rootfs: Sequence[Mount] = ()
+    netns: int | None = None
+    born_in_cgroup: bool = False
+    stage: str = INIT
+    doing: str = "starting"
+    root: int = -1
+    proc: int = -1
+    dev: int = -1
+    pts: int = -1
+    terminal: int = -1
+    extra: tuple[int, ...] = ()
+    two_steps: bool = False
+    chdir_done: bool = False
+
+    def trying(self, what: str, stage: str = INIT) -> None:
+        """Name the next step."""
+        self.doing = what
+        self.stage = stage
+
+    @property
+    def linux(self) -> Mapping[str, Any]:
+        return self.spec.get("linux") or {}
+
+    def explicit(self) -> frozenset[str]:
+        """Names of limits that must not be skipped."""
+        value = (self.spec.get("annotations") or {}).get(EXPLICIT) or ()
+        names: Iterable[str] = value.split(",") if isinstance(value, str) else value
+        return frozenset(name.strip().lower().removeprefix("rlimit_") for name in names)
+
+
+_FLAGS = {
+    "mount": libc.CLONE_NEWNS,
+    "pid": libc.CLONE_NEWPID,
+    "network": libc.CLONE_NEWNET,
+    "uts": libc.CLONE_NEWUTS,
+    "ipc": libc.CLONE_NEWIPC,
+    "user": libc.CLONE_NEWUSER,
+    "cgroup": libc.CLONE_NEWCGROUP,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """What a spec asks for: `new` flags for clone, `joined` (flag, path); a kind that is absent is the host's."""
+
+    new: int
+    joined: tuple[tuple[int, str], ...]
+
+    def has(self, flag: int) -> bool:
+        return bool(self.new & flag) or any(flag == joined for joined, _ in self.joined)
+
+
+def namespaces(spec: Spec) -> Namespaces:
+    """The namespaces of linux.namespaces. InvalidArgument for an unknown kind or one named twice."""
+    new, joined, seen = 0, [], 0
+    for item in (spec.get("linux") or {}).get("namespaces") or ():
+        flag = _FLAGS.get(item.get("type"))
+        if flag is None:
+            raise InvalidArgument(f"unsupported namespace type {item.get('type')!r}")
+        if seen & flag:
+            raise InvalidArgument(f"namespace {item['type']} given twice")
+        seen |= flag
+        if item.get("path"):
+            joined.append((flag, str(item["path"])))
+        else:
+            new |= flag
+    if not new & libc.CLONE_NEWNS:
+        raise InvalidArgument("a container needs a mount namespace of its own")
+    return Namespaces(new, tuple(joined))
+
+
+def open_namespace(path: str) -> int:
+    return libc.open_at(libc.AT_FDCWD, path, os.O_RDONLY)

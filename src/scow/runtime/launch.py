@@ -1,0 +1,215 @@
+"""Starting a container's init: one clone with all its namespaces, and the wait for its execve."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scow.errors import Internal, InvalidArgument
+from scow.linux import capabilities, cgroup_v1, libc
+from scow.linux.cgroup import Cgroup, is_v2
+from scow.oci.runtime import Mount, Process, Spec
+from scow.runtime import channel, child, seccomp
+from scow.runtime.failure import INIT, start_failure
+from scow.runtime.job import Job, namespaces
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A process that has executed its program. pid: the host's; pidfd and console (the pty's master) belong to the
+    caller; started_at: Unix nanoseconds."""
+
+    pid: int
+    pidfd: int
+    console: int | None
+    started_at: int
+
+
+def warm() -> None:
+    """Learn once what every start needs. For the zygote, so that its children do not."""
+    capabilities.granted()
+    if not is_v2():
+        cgroup_v1.hierarchies()
+
+
+def launch(
+    spec: Spec,
+    rootfs: Sequence[Mount],
+    *,
+    cgroup: Cgroup,
+    netns: int | None,
+    stdio: tuple[int, int, int] | None,
+    console_size: tuple[int, int] = (0, 0),
+) -> Launched:
+    """Start the init of `spec`. Returns when its execve has succeeded; init is a child of the calling process.
+
+    The caller has one thread. stdio None makes a pty, console_size is (height, width). netns replaces the spec's
+    network namespace. The spec may carry these annotations: org.scow.rlimits.explicit, org.scow.seccomp.bpf.
+    Raises StartFailure, InvalidArgument or Unsupported with nothing left running; the cgroup stays for the caller.
+    """
+    wanted = namespaces(spec)
+    process = spec.get("process")
+    root_path = (spec.get("root") or {}).get("path")
+    if not process or not root_path:
+        raise InvalidArgument("a spec needs a process and a root path")
+    flags = wanted.new & ~libc.CLONE_NEWCGROUP
+    if netns is not None:
+        flags &= ~libc.CLONE_NEWNET
+    ours, theirs = channel.pair()
+    try:
+        job = make_job(spec, process, cgroup, stdio, console_size, theirs)
+        job.root_path, job.rootfs, job.netns = str(root_path), rootfs, netns
+        job.two_steps = any(flag == libc.CLONE_NEWPID for flag, _ in wanted.joined)
+
+        def after(pid: int) -> None:
+            if flags & libc.CLONE_NEWUSER:
+                _write_maps(pid, spec.get("linux") or {})
+                os.write(ours.fileno(), b"G")
+
+        return start(job, ours, flags, lambda job: child.start_init(job, wanted), after)
+    finally:
+        ours.close()
+        theirs.close()
+
+
+def make_job(
+    spec: Spec,
+    process: Process,
+    cgroup: Cgroup,
+    stdio: tuple[int, int, int] | None,
+    console_size: tuple[int, int],
+    sock: socket.socket,
+) -> Job:
+    """What the child needs, with everything that can be had before the clone."""
+    if sock.fileno() < 3:
+        raise Internal("fds 0, 1 and 2 of the monitor must be open")
+    capabilities.granted()
+    program, flags = seccomp.program_of(spec)
+    return Job(spec, process, cgroup, stdio, console_size, sock, program, flags)
+
+
+def start(
+    job: Job,
+    ours: socket.socket,
+    flags: int,
+    steps: Callable[[Job], None],
+    after: Callable[[int], None] = lambda pid: None,
+    *,
+    execute: bool = False,
+) -> Launched:
+    """Clone a child that runs `steps`, and see it through to its execve. `after(pid)` runs in the parent meanwhile."""
+    ignored, handled = _signals()
+    before = signal.pthread_sigmask(signal.SIG_SETMASK, _ALL_SIGNALS)
+    pid, pidfd = -1, -1
+    try:
+        pid, pidfd = _clone(job, flags)
+        if pid == 0:
+            child.run(job, steps, ignored, handled)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    job.sock.close()
+    outcome = channel.Outcome()
+    try:
+        after(pid)
+        outcome = channel.collect(ours)
+    except BaseException:
+        _destroy(pid, outcome)
+        raise
+    if outcome.failure is None and outcome.started:
+        return _started(job, pid, pidfd, outcome)
+    status = _destroy(pid, outcome)
+    os.close(pidfd)
+    if outcome.failure is None:
+        outcome.failure = (INIT, 0, _died(job, status))
+    raise start_failure(*outcome.failure, execute=execute)
+
+
+_ALL_SIGNALS = signal.valid_signals()
+
+
+def _signals() -> tuple[list[int], list[int]]:
+    """(ignored, handled by Python) signal numbers, all to be reset in a child."""
+    ignored, handled = [], []
+    for number in _ALL_SIGNALS:
+        now = signal.getsignal(number)
+        if now is signal.SIG_IGN:
+            ignored.append(int(number))
+        elif now is not signal.SIG_DFL and now is not None:
+            handled.append(int(number))
+    return ignored, handled
+
+
+def _clone(job: Job, flags: int) -> tuple[int, int]:
+    """Clone, into the cgroup where the kernel can do it (it saves a move with a global lock)."""
+    directory = job.cgroup.directory()
+    if directory < 0:
+        return libc.clone(flags)
+    job.born_in_cgroup = True
+    try:
+        return libc.clone(flags, cgroup=directory)
+    except OSError:
+        job.born_in_cgroup = False
+        return libc.clone(flags)
+    finally:
+        os.close(directory)
+
+
+def _started(job: Job, pid: int, pidfd: int, outcome: channel.Outcome) -> Launched:
+    started_at = time.time_ns()
+    if outcome.pid:  # the first process has ended: the one that executes is its brother
+        os.close(pidfd)
+        _reap(pid)
+        pid, pidfd = outcome.pid, libc.pidfd_open(outcome.pid)
+    return Launched(pid, pidfd, outcome.console, started_at)
+
+
+def _reap(pid: int) -> int:
+    try:
+        return os.waitpid(pid, 0)[1]
+    except ChildProcessError:
+        return 0
+
+
+def _destroy(pid: int, outcome: channel.Outcome) -> int:
+    """Kill and reap what was started; the wait status of the process that should have executed."""
+    if outcome.console is not None:
+        os.close(outcome.console)
+    status = 0
+    for each in (pid, outcome.pid):
+        if each > 0:
+            if outcome.failure is not None or not outcome.started:
+                _kill_unless_dead(each)
+            status = _reap(each) or status
+    return status
+
+
+def _kill_unless_dead(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _died(job: Job, status: int) -> str:
+    """Why a child ended without a word: most often its own memory limit."""
+    if job.cgroup.oom_kills():
+        return "container init was OOM-killed (memory limit too low?)"
+    if os.WIFSIGNALED(status):
+        return f"container init was killed by signal {os.WTERMSIG(status)}"
+    return f"container init ended with status {os.waitstatus_to_exitcode(status)}"
+
+
+def _write_maps(pid: int, linux: Mapping[str, Any]) -> None:
+    """The id maps of a new user namespace."""
+    for name, key in (("uid_map", "uidMappings"), ("gid_map", "gidMappings")):
+        lines = [f"{item['containerID']} {item['hostID']} {item['size']}\n" for item in linux.get(key) or ()]
+        if not lines:
+            raise InvalidArgument(f"a user namespace needs {key}")
+        fd = libc.open_at(libc.AT_FDCWD, f"/proc/{pid}/{name}", os.O_WRONLY)
+        try:
+            os.write(fd, "".join(lines).encode())
+        finally:
+            os.close(fd)

@@ -1,0 +1,282 @@
+"""The root filesystem of a container: the root mount, the mounts of the spec, masks, and the change of root.
+
+Everything is made detached and attached by fd at a target that the rooted resolver opened. Runs in the child, in its
+own mount namespace, before the root is changed: host paths in the spec still mean the host's.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+
+from scow.linux import libc, mounts, paths
+from scow.oci.runtime import Mount
+from scow.runtime import devices
+from scow.runtime.failure import INIT, Failed
+from scow.runtime.job import Job
+
+_PROC_ALLOWED = frozenset(
+    f"/proc/{name}"
+    for name in (
+        "cpuinfo diskstats meminfo stat swaps uptime loadavg slabinfo sys/kernel/ns_last_pid sys/crypto/fips_enabled"
+    ).split()
+)
+"""Files of procfs that may be covered by a bind mount (lxcfs does it); anything else there could fool the engine."""
+
+
+def build(job: Job) -> None:
+    """Make the container's tree below the root path and leave an fd of its root in `job.root`."""
+    wanted = [(mount, mounts.parse(mount.get("options") or ())) for mount in job.spec.get("mounts") or ()]
+    copies = [_open_source(job, mount, options) for mount, options in wanted]
+    job.trying("making the mount tree private")
+    libc.mount("", "/", "", libc.MS_REC | libc.MS_PRIVATE)
+    _attach_root(job)
+    for (mount, options), copy in zip(wanted, copies, strict=True):
+        _mount_one(job, mount, options, copy)
+    if job.proc < 0 and job.linux.get("sysctl"):
+        job.proc = mounts.new("proc")
+        _write_sysctls(job)
+    devices.create(job)
+    _make_cwd(job)
+
+
+def _open_source(job: Job, mount: Mount, options: mounts.Options) -> int:
+    """A detached copy of a bind mount's source, taken before the tree is made private: so slaves keep their masters."""
+    if not options.bind and mount.get("type") != "bind":
+        return -1
+    source = str(mount.get("source") or "")
+    job.trying(f'error mounting "{source}" to rootfs at "{mount["destination"]}": bind source {source}')
+    return mounts.copy(source, recursive=options.bind == 2)
+
+
+def _attach_root(job: Job) -> None:
+    job.trying(f"error preparing the root filesystem at {job.root_path}")
+    target = libc.open_at(libc.AT_FDCWD, job.root_path, libc.O_PATH | os.O_DIRECTORY)
+    for mount in job.rootfs:
+        words = mount.get("options") or ()
+        options = mounts.parse(words)
+        job.trying(f"error mounting {mount.get('type')} as root filesystem")
+        if mount.get("type") == "overlay":
+            job.root, attached = mounts.overlay(words, job.root_path)
+            if attached:
+                continue
+        elif options.bind or mount.get("type") == "bind":
+            job.root = mounts.copy(str(mount["source"]), recursive=options.bind == 2)
+            mounts.adjust(job.root, options)
+        else:
+            job.root = mounts.new(str(mount["type"]), options.data, options.attributes, str(mount.get("source") or ""))
+        libc.move_mount(job.root, target)
+    if job.root < 0:
+        raise Failed(INIT, 0, "no root filesystem was given")
+    os.close(target)
+
+
+def _mount_one(job: Job, mount: Mount, options: mounts.Options, copy: int) -> None:
+    """One mount of the spec, at its destination inside the root."""
+    destination = b"/" + b"/".join(paths.components(mount["destination"]))
+    shown = destination.decode("utf-8", "backslashreplace")
+    kind, source = str(mount.get("type") or "bind"), str(mount.get("source") or "")
+    label = f'error mounting "{source}" to rootfs at "{shown}"'
+    job.trying(f"{label}: create mount destination for {shown} mount")
+    if destination == b"/":
+        raise Failed(INIT, 0, f"{label}: the root cannot be mounted over")
+    if kind in ("proc", "sysfs"):
+        target = _ordinary_directory(job, destination, kind)
+    else:
+        is_file = copy >= 0 and not stat.S_ISDIR(os.fstat(copy).st_mode)
+        make = paths.make_file_in_root if is_file else paths.make_dirs_in_root
+        target = make(job.root, destination)
+        _refuse_procfs(destination, shown, kind, copy, target, label)
+    job.trying(f"{label}: mount {source}:{shown}")
+    made = copy if copy >= 0 else _new_mount(job, kind, options, target)
+    if copy >= 0:
+        mounts.adjust(copy, options)
+    if kind == "proc":
+        job.proc = made
+        job.trying("")
+        _write_sysctls(job)
+        job.trying(f"{label}: mount {source}:{shown}")
+    libc.move_mount(made, target)
+    if kind == "tmpfs" and destination == b"/dev":
+        devices.populate(job, made)
+    elif kind == "cgroup":
+        _fill_cgroup(job, made, options)
+    elif kind == "devpts":
+        job.pts = made
+    if options.propagation and copy < 0:
+        libc.mount_setattr(made, propagation=options.propagation, recursive=options.propagation_recursive)
+    if made not in (job.proc, job.dev, job.pts):
+        os.close(made)
+    os.close(target)
+
+
+def _ordinary_directory(job: Job, destination: bytes, kind: str) -> int:
+    """The target of proc or sysfs: no link on the way, no file, no other mount's trick (CVE-2019-19921)."""
+    for _ in range(2):
+        try:
+            flags = libc.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
+            return paths.open_in_root(job.root, destination, flags, resolve=libc.RESOLVE_NO_SYMLINKS)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                shown = destination.decode("utf-8", "backslashreplace")
+                raise Failed(INIT, 0, f'filesystem "{kind}" must be mounted on ordinary directory: {shown}') from None
+            if error.errno != errno.ENOENT:
+                raise
+        os.close(paths.make_dirs_in_root(job.root, destination))
+    raise Failed(INIT, errno.ENOENT, f"mount destination {destination!r}")
+
+
+def _refuse_procfs(destination: bytes, shown: str, kind: str, copy: int, target: int, label: str) -> None:
+    """Nothing but a few files of procfs may be covered (CVE-2019-16884, CVE-2023-27561); links are seen through."""
+    reason = ""
+    if destination == b"/proc":
+        if copy < 0 or libc.filesystem_magic(copy) != paths.PROC_MAGIC:
+            reason = "it is not of type proc"
+    elif libc.filesystem_magic(target) == paths.PROC_MAGIC and not (copy >= 0 and shown in _PROC_ALLOWED):
+        reason = "it is inside /proc"
+    if reason:
+        check = f"create mount destination for {shown} mount: check proc-safety of {shown} mount"
+        raise Failed(INIT, 0, f'{label}: {check}: "{shown}" cannot be mounted because {reason}')
+
+
+def _new_mount(job: Job, kind: str, options: mounts.Options, target: int) -> int:
+    data = options.data
+    if kind == "cgroup":
+        return _cgroup_mount(job, options)
+    if kind == "tmpfs" and not any(key == "mode" for key, _ in data):
+        data = (*data, ("mode", f"{stat.S_IMODE(os.fstat(target).st_mode):o}"))
+    try:
+        return mounts.new(kind, data, options.attributes, "" if kind in ("proc", "sysfs", "mqueue", "devpts") else kind)
+    except PermissionError:
+        if kind != "sysfs":
+            raise
+    # A user namespace that does not own the network namespace cannot mount sysfs: show the host's, read-only.
+    copy = mounts.copy("/sys", recursive=True)
+    libc.mount_setattr(copy, set=options.attributes | libc.MOUNT_ATTR_RDONLY, recursive=True)
+    return copy
+
+
+def _cgroup_mount(job: Job, options: mounts.Options) -> int:
+    """Version 2: a view of the container's own directory. Version 1: a tmpfs for the controllers' directories."""
+    views = job.cgroup.views()
+    if job.cgroup.version == 1:
+        return mounts.new("tmpfs", [("mode", "755")], 0, "cgroup")
+    copy = mounts.copy(views[0][1])
+    libc.mount_setattr(copy, set=options.attributes)
+    return copy
+
+
+def _fill_cgroup(job: Job, made: int, options: mounts.Options) -> None:
+    if job.cgroup.version == 1:
+        for name, directory in job.cgroup.views():
+            libc.mkdir_at(made, name, 0o755)
+            view = mounts.copy(directory)
+            libc.move_mount(view, made, name)
+            os.close(view)
+            for controller in name.split(",") if "," in name else ():
+                libc.symlink_at(name, made, controller)
+        libc.mount_setattr(made, set=options.attributes, recursive=True)
+
+
+def _write_sysctls(job: Job) -> None:
+    """Kernel settings of the container's own namespaces, through its procfs before anything covers it (CVE-2025-52881)."""
+    for key, value in (job.linux.get("sysctl") or {}).items():
+        path = "sys/" + key.replace(".", "/")
+        job.trying(f"open /proc/{path}")
+        beneath = libc.RESOLVE_BENEATH | libc.RESOLVE_NO_SYMLINKS | libc.RESOLVE_NO_XDEV
+        fd = libc.openat2(job.proc, path, os.O_WRONLY, 0, beneath | libc.RESOLVE_NO_MAGICLINKS)
+        job.trying(f"write sysctl key {key}: write /proc/{path}")
+        os.write(fd, str(value).encode("utf-8", "surrogateescape"))
+        os.close(fd)
+
+
+def _make_cwd(job: Job) -> None:
+    """The working directory exists when the process starts, as Docker's does; made by nobody but the rooted resolver."""
+    cwd = str(job.process.get("cwd") or "/")
+    if cwd == "/":
+        return
+    job.trying(f"mkdir {cwd}")
+    try:
+        os.close(paths.make_dirs_in_root(job.root, cwd))
+    except NotADirectoryError:
+        raise Failed("raw", 0, f"Cannot mkdir: {cwd} is not a directory") from None
+
+
+def protect(job: Job) -> None:
+    """Masked and read-only paths, then the read-only root."""
+    linux = job.linux
+    for path in linux.get("readonlyPaths") or ():
+        job.trying(f"making {path} read-only")
+        _set_read_only(job, path)
+    _mask(job, linux.get("maskedPaths") or ())
+    if (job.spec.get("root") or {}).get("readonly"):
+        job.trying("making the root filesystem read-only")
+        libc.mount_setattr(job.root, set=libc.MOUNT_ATTR_RDONLY)
+
+
+def _open_existing(job: Job, path: str) -> int:
+    """An O_PATH fd of `path` inside the root, -1 when there is none."""
+    try:
+        return paths.open_in_root(job.root, path, libc.O_PATH)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return -1
+        raise
+
+
+def _set_read_only(job: Job, path: str) -> None:
+    target = _open_existing(job, path)
+    if target < 0:
+        return
+    copy = mounts.copy("", recursive=True, dirfd=target)
+    libc.mount_setattr(copy, set=libc.MOUNT_ATTR_RDONLY, recursive=True)
+    libc.move_mount(copy, target)
+    os.close(copy)
+    os.close(target)
+
+
+def _mask(job: Job, masked: Sequence[str]) -> None:
+    """Cover paths with an empty file or directory of our own read-only tmpfs, never with what is in the container
+    (CVE-2025-31133)."""
+    source = -1
+    for path in masked:
+        job.trying(f"masking {path}")
+        target = _open_existing(job, path)
+        if target < 0:
+            continue
+        if source < 0:
+            source = _mask_source()
+        kind = "directory" if stat.S_ISDIR(os.fstat(target).st_mode) else "file"
+        copy = mounts.copy(kind, dirfd=source)
+        libc.move_mount(copy, target)
+        os.close(copy)
+        os.close(target)
+    if source >= 0:
+        os.close(source)
+
+
+def _mask_source() -> int:
+    attributes = libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NODEV | libc.MOUNT_ATTR_NOEXEC
+    source = mounts.new("tmpfs", [("mode", "755"), ("nr_inodes", "8")], attributes, "mask")
+    libc.mkdir_at(source, "directory", 0o555)
+    os.close(libc.open_at(source, "file", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444))
+    libc.mount_setattr(source, set=libc.MOUNT_ATTR_RDONLY)
+    return source
+
+
+_ROOT_PROPAGATION = {"shared": libc.MS_SHARED, "slave": libc.MS_SLAVE, "unbindable": libc.MS_UNBINDABLE}
+
+
+def enter(job: Job) -> None:
+    """Make the tree the root and let go of the host's."""
+    job.trying("pivot_root")
+    old = libc.open_at(libc.AT_FDCWD, "/", libc.O_PATH | os.O_DIRECTORY)
+    libc.fchdir(job.root)
+    libc.pivot_root(".", ".")
+    libc.fchdir(old)
+    libc.umount2(".", libc.MNT_DETACH)
+    os.close(old)
+    libc.fchdir(job.root)
+    word = str(job.linux.get("rootfsPropagation") or "").removeprefix("r")
+    if word in _ROOT_PROPAGATION:
+        libc.mount_setattr(job.root, propagation=_ROOT_PROPAGATION[word])
