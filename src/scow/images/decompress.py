@@ -79,10 +79,13 @@ class _Gzip:
     def __init__(self, source: Source) -> None:
         from isal import igzip_lib  # with the first pull, not with the daemon
 
-        self._new = lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-        self._error: type[Exception] = igzip_lib.IsalError
+        self._library: Any = igzip_lib
         self._source = source
+        self._rest = b""
         self._member = self._new()
+
+    def _new(self) -> Any:
+        return self._library.IgzipDecompressor(flag=self._library.DECOMP_GZIP)
 
     def __call__(self) -> bytes:
         try:
@@ -92,7 +95,7 @@ class _Gzip:
                 chunk: bytes = self._member.decompress(self._input(), CHUNK)
                 if chunk:
                     return chunk
-        except self._error as error:
+        except self._library.IsalError as error:
             raise InvalidArchive(f"invalid gzip data: {error}") from None
 
     def _input(self) -> bytes:
@@ -121,8 +124,6 @@ class _Gzip:
         self._rest = rest
         self._member = self._new()
         return True
-
-    _rest = b""
 
 
 def _nothing() -> bytes:

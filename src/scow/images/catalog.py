@@ -1,0 +1,233 @@
+"""What images there are: the tables in memory, look-ups, and the rules of what is still in use."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from scow.errors import NotFound, ScowError
+from scow.images.blobs import BlobStore
+from scow.images.config import container_config, image_of
+from scow.metadata import images as tables
+from scow.metadata.database import Database
+from scow.metadata.images import DigestRow, ImageRow, LayerRow, NameRow
+from scow.model.image import Image
+from scow.oci import image as image_documents
+from scow.oci.digest import Digest, is_hex
+from scow.oci.documents import CONFIG_LIMIT
+from scow.oci.image import ImageConfig, chain_ids
+from scow.oci.reference import Reference
+
+_log = logging.getLogger("scow.images")
+
+
+class NoSuchImage(NotFound):
+    """No image has that name or id."""
+
+
+class Catalog:
+    """Reads are from memory. Changes go to the database first; what it no longer names is returned as garbage."""
+
+    def __init__(self, database: Database, blobs: BlobStore) -> None:
+        self._database = database
+        loaded = tables.load(database)
+        self.rows: dict[str, ImageRow] = {}
+        self.layers: dict[str, LayerRow] = {row.chain_id: row for row in loaded.layers}
+        self.names: dict[str, NameRow] = {}
+        self._configs: dict[str, ImageConfig] = {}
+        self._digests: dict[tuple[str, str], str] = {}
+        self._blobs: dict[str, dict[str, int]] = {}
+        self._images: dict[str, Image] = {}
+        self._held: Counter[str] = Counter()
+        for image_id, digest, size in loaded.blobs:
+            self._blobs.setdefault(image_id, {})[digest] = size
+        for row in loaded.images:
+            try:
+                config = image_documents.parse(blobs.read(Digest.parse(row.id), CONFIG_LIMIT))
+                container_config(config.config)
+                self._configs[row.id] = config
+                self.rows[row.id] = row
+            except ScowError as error:  # the daemon starts whatever one image looks like
+                _log.error("image %s cannot be used: %s", row.id, error.message)
+        self.names = {row.name: row for row in loaded.names if row.image_id in self.rows}
+        self._digests = {
+            (row.repository, row.digest): row.image_id for row in loaded.digests if row.image_id in self.rows
+        }
+        for image_id in self.rows:
+            self._refresh(image_id)
+
+    # ------------------------------------------------------------ reads
+
+    def images(self) -> Sequence[Image]:
+        return tuple(self._images.values())
+
+    def get(self, image_id: str) -> Image | None:
+        return self._images.get(image_id)
+
+    def resolve(self, name: str) -> Image:
+        """By full id, reference, or unambiguous id prefix. A malformed name is InvalidArgument, as in Docker."""
+        whole = f"sha256:{name}" if len(name) == 64 and is_hex(name) else name
+        if whole in self._images:
+            return self._images[whole]
+        if whole.startswith("sha256:") and len(whole) == 71 and is_hex(whole[7:]):
+            raise NoSuchImage(f"No such image: {whole}")
+        reference = Reference.parse(name).with_default_tag()
+        found = self.named(reference)
+        if found is None:
+            found = self._by_prefix(name.removeprefix("sha256:"))
+        if found is None:
+            raise NoSuchImage(f"No such image: {reference.familiar}")
+        return found
+
+    def named(self, reference: Reference) -> Image | None:
+        """The image of a reference; with a digest the repository must be one from which that digest came."""
+        if reference.digest is not None:
+            image_id = self._digests.get((reference.name, reference.digest))
+            return self._images.get(image_id) if image_id else None
+        row = self.names.get(str(reference))
+        return self._images.get(row.image_id) if row else None
+
+    def _by_prefix(self, prefix: str) -> Image | None:
+        if not is_hex(prefix):
+            return None
+        found = [image for image in self._images.values() if image.id.startswith(prefix, 7)]
+        return found[0] if len(found) == 1 else None
+
+    def config(self, image_id: str) -> ImageConfig:
+        return self._configs[image_id]
+
+    def blobs_of(self, image_id: str) -> dict[str, int]:
+        """Digest and size of every blob of an image."""
+        return dict(self._blobs.get(image_id, {}))
+
+    def blobs_in_use(self) -> set[str]:
+        used = {digest for blobs in self._blobs.values() for digest in blobs}
+        return used | set(self._held)
+
+    def directories_in_use(self) -> set[str]:
+        return {row.directory for row in self.layers.values()}
+
+    def layer_of_diff(self, diff_id: str) -> LayerRow | None:
+        """An unpacked layer with that content which does not depend on what lies below it."""
+        return next((row for row in self.layers.values() if row.independent and row.diff_id == diff_id), None)
+
+    # ------------------------------------------------------------ changes
+
+    @contextmanager
+    def hold(self, ids: Iterable[str]) -> Iterator[None]:
+        """Keep layers (chain ids) and blobs (digests) that an operation counts on, whoever deletes images meanwhile."""
+        held = list(ids)
+        self._held.update(held)
+        try:
+            yield
+        finally:
+            self._held.subtract(held)
+            self._held += Counter()
+
+    async def add(
+        self,
+        row: ImageRow,
+        config: ImageConfig,
+        blobs: Sequence[tuple[str, int]],
+        layers: Sequence[LayerRow],
+        names: Sequence[Reference] = (),
+        digests: Sequence[Reference] = (),
+    ) -> Image:
+        """A complete image becomes visible. Names move here from the images that had them."""
+        now = time.time_ns()
+        name_rows = [NameRow(str(name), row.id, now) for name in names]
+        digest_rows = [DigestRow(ref.name, str(ref.digest), row.id) for ref in digests]
+        await tables.insert_image(self._database, row, blobs, layers, name_rows, digest_rows)
+        self.rows.setdefault(row.id, row)
+        self._configs[row.id] = config
+        self._blobs.setdefault(row.id, {}).update(blobs)
+        for layer in layers:
+            self.layers.setdefault(layer.chain_id, layer)
+        for name_row in name_rows:
+            self._move_name(name_row)
+        for digest_row in digest_rows:
+            self._digests[digest_row.repository, digest_row.digest] = row.id
+        self._refresh(row.id)
+        return self._images[row.id]
+
+    async def tag(self, image_id: str, reference: Reference) -> None:
+        if image_id not in self._images:
+            raise NoSuchImage(f"No such image: {image_id}")
+        row = NameRow(str(reference), image_id, time.time_ns())
+        await tables.put_name(self._database, row)
+        self._move_name(row)
+
+    async def untag(self, reference: Reference) -> None:
+        """Take a name or a repository digest away; no error when there is none."""
+        if reference.digest is not None:
+            key = (reference.name, str(reference.digest))
+            await tables.remove_names(self._database, (), (key,))
+            image_id = self._digests.pop(key, None)
+        else:
+            await tables.remove_names(self._database, (str(reference),), ())
+            row = self.names.pop(str(reference), None)
+            image_id = row.image_id if row else None
+        if image_id is not None:
+            self._refresh(image_id)
+
+    async def delete(self, image_id: str) -> tuple[list[LayerRow], list[str]]:
+        """Forget an image with its names. Returns (layers forgotten with it, top first; blobs that nobody uses now)."""
+        if image_id not in self.rows:
+            raise NoSuchImage(f"No such image: {image_id}")
+        config = self._configs.pop(image_id)
+        del self.rows[image_id]
+        self._images.pop(image_id, None)
+        self.names = {name: row for name, row in self.names.items() if row.image_id != image_id}
+        self._digests = {key: owner for key, owner in self._digests.items() if owner != image_id}
+        blobs = self._blobs.pop(image_id, {})
+        layers = self._unused_layers(chain_ids(config.diff_ids))
+        for layer in layers:
+            del self.layers[layer.chain_id]
+        await tables.delete(self._database, (image_id,), [layer.chain_id for layer in layers])
+        in_use = self.blobs_in_use()  # only now: a pull may have begun to count on some of them
+        return layers, [digest for digest in blobs if digest not in in_use]
+
+    async def drop_unused(self, chain: Iterable[str]) -> list[LayerRow]:
+        """Forget those of the layers that neither an image nor an operation uses."""
+        layers = self._unused_layers(chain)
+        for layer in layers:
+            del self.layers[layer.chain_id]
+        if layers:
+            await tables.delete(self._database, (), [layer.chain_id for layer in layers])
+        return layers
+
+    def _unused_layers(self, chain: Iterable[str]) -> list[LayerRow]:
+        used = {chain_id for image in self._images.values() for chain_id in image.chain_ids} | set(self._held)
+        return [self.layers[id_] for id_ in reversed(list(chain)) if id_ in self.layers and id_ not in used]
+
+    def _move_name(self, row: NameRow) -> None:
+        before = self.names.get(row.name)
+        self.names[row.name] = row
+        if before is not None and before.image_id != row.image_id:
+            self._refresh(before.image_id)
+        self._refresh(row.image_id)
+
+    def _refresh(self, image_id: str) -> None:
+        """Make the Image anew after its names changed."""
+        row = self.rows.get(image_id)
+        if row is None:
+            return
+        config = self._configs[image_id]
+        names = [name for name in self.names.values() if name.image_id == image_id]
+        tags = sorted(Reference.parse(name.name).familiar for name in names)
+        digests = sorted(
+            Reference.parse(f"{repository}@{digest}").familiar
+            for (repository, digest), owner in self._digests.items()
+            if owner == image_id
+        )
+        sizes = [self.layers[id_].size for id_ in chain_ids(config.diff_ids) if id_ in self.layers]
+        self._images[image_id] = image_of(
+            image_id,
+            config,
+            tags=tags,
+            digests=digests,
+            size=sum(sizes),
+            tagged_at=max((name.tagged_at for name in names), default=row.stored_at),
+            parent=row.parent,
+        )

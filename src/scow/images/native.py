@@ -1,0 +1,112 @@
+"""Snapshots by copying, where overlayfs cannot be used (a data root that lies on overlayfs itself, odd kernels).
+
+Slow and large, and the same to its users: layers are applied on top of one another into the container's directory.
+"""
+
+import os
+import shutil
+import stat
+from collections.abc import Sequence
+
+from scow.images.snapshots import OverlaySnapshots
+from scow.linux.copytree import copy_one, copy_tree
+from scow.oci.runtime import Mount
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPAQUE = "trusted.overlay.opaque"
+
+
+class NativeSnapshots(OverlaySnapshots):
+    """engine.ports.Snapshots without overlayfs."""
+
+    async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
+        lowers = list(reversed(self._lowers(chain_ids)))
+        self._make(container_id)
+        await self._parts.run(merge, lowers, f"{self._root}/{container_id}/diff")
+
+    def directories(self, container_id: str, chain_ids: Sequence[str]) -> tuple[Sequence[str], str, str]:
+        upper = f"{self._root}/{container_id}/diff"
+        return (), upper, ""
+
+    def mounts(self, container_id: str, chain_ids: Sequence[str]) -> Sequence[Mount]:
+        return super().mounts(container_id, ())
+
+
+def merge(layers: Sequence[str], target: str) -> None:
+    """Apply unpacked layers, base first, to the empty directory `target`."""
+    top = os.open(target, _DIRECTORY)
+    try:
+        for layer in layers:
+            source = os.open(layer, _DIRECTORY)
+            try:
+                _apply(source, top)
+            finally:
+                os.close(source)
+    finally:
+        os.close(top)
+
+
+def _apply(source: int, target: int) -> None:
+    """One directory of a layer onto the same directory of the result."""
+    if _is_opaque(source):
+        for name in os.listdir(target):
+            _remove(target, name)
+    for name in os.listdir(source):
+        there = os.stat(name, dir_fd=source, follow_symlinks=False)
+        here = _stat(target, name)
+        both = here is not None and stat.S_ISDIR(here.st_mode) and stat.S_ISDIR(there.st_mode)
+        if here is not None and not both:
+            _remove(target, name)
+        if stat.S_ISCHR(there.st_mode) and there.st_rdev == 0:
+            continue
+        if not stat.S_ISDIR(there.st_mode):
+            copy_one(source, os.fsencode(name), target, os.fsencode(name))
+            continue
+        if not both:
+            os.mkdir(name, 0o755, dir_fd=target)
+        inner_source = os.open(name, _DIRECTORY, dir_fd=source)
+        inner_target = os.open(name, _DIRECTORY, dir_fd=target)
+        try:
+            if both:
+                _apply(inner_source, inner_target)
+            else:
+                copy_tree(inner_source, inner_target)
+                _drop_whiteouts(inner_target)
+        finally:
+            os.close(inner_source)
+            os.close(inner_target)
+
+
+def _drop_whiteouts(directory: int) -> None:
+    """What a fresh directory's layer hides does not exist here."""
+    for name in os.listdir(directory):
+        there = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if stat.S_ISCHR(there.st_mode) and there.st_rdev == 0:
+            os.unlink(name, dir_fd=directory)
+        elif stat.S_ISDIR(there.st_mode):
+            inner = os.open(name, _DIRECTORY, dir_fd=directory)
+            try:
+                _drop_whiteouts(inner)
+            finally:
+                os.close(inner)
+
+
+def _is_opaque(directory: int) -> bool:
+    try:
+        return os.getxattr(directory, _OPAQUE) == b"y"
+    except OSError:
+        return False
+
+
+def _stat(directory: int, name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _remove(directory: int, name: str) -> None:
+    if stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+        shutil.rmtree(name, dir_fd=directory)
+    else:
+        os.unlink(name, dir_fd=directory)

@@ -1,0 +1,71 @@
+"""Bytes from the event loop to a worker thread, with a bound on what waits in between."""
+
+import asyncio
+import threading
+from collections import deque
+
+from scow.errors import Cancelled
+
+_LIMIT = 4 << 20
+_READ = 1 << 20
+
+
+class Pipe:
+    """One writer in the loop (`put`, then `finish`), one reader in a thread (`read`)."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._ready = threading.Condition()
+        self._room = asyncio.Event()
+        self._chunks: deque[bytes] = deque()
+        self._waiting = 0
+        self._finished = False
+        self._error: BaseException | None = None
+        self._closed = False
+
+    async def put(self, chunk: bytes) -> bool:
+        """Hand over a chunk; waits while the reader is far behind. False once the reader has given up."""
+        with self._ready:
+            self._chunks.append(chunk)
+            self._waiting += len(chunk)
+            full = self._waiting > _LIMIT
+            if full:
+                self._room.clear()
+            self._ready.notify()
+        if full and not self._closed:
+            await self._room.wait()
+        return not self._closed
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """No more bytes; with an error the reader gets Cancelled instead of an end."""
+        with self._ready:
+            self._finished = True
+            self._error = error
+            self._ready.notify()
+
+    def read(self) -> bytes:
+        """The next bytes, b"" at the end."""
+        with self._ready:
+            while not self._chunks and not self._finished:
+                self._ready.wait()
+            if self._error is not None:
+                raise Cancelled("the transfer was given up")
+            parts: list[bytes] = []
+            size = 0
+            while self._chunks and size < _READ:
+                chunk = self._chunks.popleft()
+                parts.append(chunk)
+                size += len(chunk)
+            was_full = self._waiting > _LIMIT
+            self._waiting -= size
+            wake = was_full and self._waiting <= _LIMIT
+        if wake:
+            self._loop.call_soon_threadsafe(self._room.set)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def close(self) -> None:
+        """The reader reads no more."""
+        with self._ready:
+            self._closed = True
+            self._chunks.clear()
+        self._loop.call_soon_threadsafe(self._room.set)

@@ -1,0 +1,292 @@
+"""Pull: from a reference to an image in the catalog.
+
+Manifest and config first: they say which layers there are already. The other layers come in parallel, each through one
+pass (see layer.py). Then one sync, one transaction, and the image is there; before that nobody sees anything of it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from scow.errors import DataLoss, NotFound
+from scow.images import config as config_documents
+from scow.images.blobs import digest_of, sync
+from scow.images.decompress import Source
+from scow.images.layer import Stored, first_error, store_blob, store_layer
+from scow.images.lowerlinks import complete_links
+from scow.images.parts import Parts
+from scow.images.pipe import Pipe
+from scow.images.progress import LayerProgress, Report
+from scow.images.registry.client import RegistryClient, find_manifest, manifest_digest
+from scow.metadata.images import ImageRow, LayerRow
+from scow.model.image import Image
+from scow.model.transfer import Credentials, PullProgress
+from scow.oci import image as image_documents
+from scow.oci import manifest as manifests
+from scow.oci.descriptor import Descriptor
+from scow.oci.digest import Digest
+from scow.oci.documents import CONFIG_LIMIT
+from scow.oci.image import ImageConfig, chain_ids
+from scow.oci.manifest import Index, Manifest
+from scow.oci.platform import Platform, host_platform
+from scow.oci.reference import Reference
+
+
+class NoSuchPlatform(NotFound):
+    """The repository has the image, but not for this platform."""
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """What a reference led to: documents as they came, and what they mean."""
+
+    reference: Reference
+    top: Digest
+    documents: dict[Digest, bytes]
+    manifest_digest: Digest
+    manifest: Manifest
+    config: ImageConfig
+    chain: tuple[Digest, ...] = ()
+    layers: dict[str, LayerRow] = field(default_factory=dict)
+
+    @property
+    def blobs(self) -> list[tuple[str, int]]:
+        layers = [(str(layer.digest), layer.size) for layer in self.manifest.layers]
+        return [*((str(digest), len(data)) for digest, data in self.documents.items()), *layers]
+
+
+async def pull(
+    parts: Parts, reference: Reference, platform: str, credentials: Credentials | None, report: Report
+) -> Image:
+    """See ImageStore.pull."""
+    reference = reference.with_default_tag()
+    wanted_platform = Platform.parse(platform) if platform else None
+    client, data, content_type = await find_manifest(reference, parts.settings, credentials)
+    try:
+        report(PullProgress(f"Pulling from {reference.path}", str(reference.digest or reference.tag)))
+        wanted = await _documents(client, reference, data, content_type, wanted_platform)
+        known = parts.catalog.get(str(wanted.manifest.config.digest))
+        before = parts.catalog.named(reference)
+        held = [*wanted.chain, *(digest for digest, _ in wanted.blobs)]
+        try:
+            with parts.catalog.hold(held):
+                if known is None:
+                    await _fetch_layers(parts, client, wanted, report)
+                image = await _publish(parts, wanted)
+        except BaseException:
+            await asyncio.shield(parts.give_up(wanted.chain, [digest for digest, _ in wanted.blobs]))
+            raise
+    finally:
+        await client.close()
+    report(PullProgress(f"Digest: {wanted.top}"))
+    fresh = before is None or before.id != image.id
+    what = "Downloaded newer image" if fresh else "Image is up to date"
+    report(PullProgress(f"Status: {what} for {reference.familiar}"))
+    return image
+
+
+async def _documents(
+    client: RegistryClient, reference: Reference, data: bytes, content_type: str, platform: Platform | None
+) -> _Wanted:
+    """Manifest and config, checked against each other and against the platform."""
+    top = manifest_digest(data, reference)
+    documents = {top: data}
+    document = manifests.parse(data, content_type)
+    digest = top
+    if isinstance(document, Index):
+        choice = document.choose(platform or host_platform())
+        if choice is None:
+            raise NoSuchPlatform(f"no matching manifest for {platform or host_platform()} in the manifest list entries")
+        digest = choice.digest
+        data, content_type = await client.manifest(reference.with_digest(digest))
+        if len(data) != choice.size or digest_of(data, digest.algorithm) != digest:
+            raise DataLoss(f"manifest verification failed for digest {digest}")
+        documents[digest] = data
+        document = manifests.parse(data, content_type, choice.media_type)
+    if not isinstance(document, Manifest):
+        raise DataLoss(f"manifest {digest.short} is an index within an index")
+    config_data = await _small_blob(client, reference, document.config)
+    documents[document.config.digest] = config_data
+    config = image_documents.parse(config_data)
+    if len(config.diff_ids) != len(document.layers):
+        raise DataLoss(
+            f"manifest {digest.short} has {len(document.layers)} layers, its config {len(config.diff_ids)} diff ids"
+        )
+    config_documents.container_config(config.config)
+    actual = Platform.normalised(config.os, config.architecture, config.variant)
+    if platform is not None and platform.runs(actual) is None:
+        raise NoSuchPlatform(
+            f"image with reference {reference.familiar} was found but does not match the specified platform: "
+            f"wanted {platform}, actual: {actual}"
+        )
+    return _Wanted(reference, top, documents, digest, document, config, chain_ids(config.diff_ids))
+
+
+async def _small_blob(client: RegistryClient, reference: Reference, descriptor: Descriptor) -> bytes:
+    if descriptor.size > CONFIG_LIMIT:
+        raise DataLoss(f"image config {descriptor.digest.short} has {descriptor.size} bytes, more than {CONFIG_LIMIT}")
+    parts = []
+    async with aclosing(client.blob(reference, descriptor)) as chunks:
+        async for chunk in chunks:
+            parts.append(chunk)
+    data = b"".join(parts)
+    if len(data) != descriptor.size or digest_of(data, descriptor.digest.algorithm) != descriptor.digest:
+        raise DataLoss(f"image config verification failed for digest {descriptor.digest}")
+    return data
+
+
+async def _fetch_layers(parts: Parts, client: RegistryClient, wanted: _Wanted, report: Report) -> None:
+    """Bring every layer that is not there; fill wanted.layers."""
+    missing: list[int] = []
+    for number, (chain_id, descriptor) in enumerate(zip(wanted.chain, wanted.manifest.layers, strict=True)):
+        row = _existing(parts, chain_id, wanted.config.diff_ids[number])
+        if row is not None:
+            wanted.layers[chain_id] = row
+        if row is not None and parts.blobs.has(descriptor.digest):
+            report(PullProgress("Already exists", descriptor.digest.short))
+        else:
+            report(PullProgress("Pulling fs layer", descriptor.digest.short))
+            missing.append(number)
+    done = {number: asyncio.Event() for number in missing}
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in missing:
+                group.create_task(_one_layer(parts, client, wanted, number, report, done), name=f"layer-{number}")
+    except BaseExceptionGroup as error:
+        raise first_error(error) from None
+
+
+def _existing(parts: Parts, chain_id: str, diff_id: str) -> LayerRow | None:
+    """The layer at that place in a chain; the same content at another place does as well."""
+    row = parts.catalog.layers.get(chain_id)
+    if row is not None:
+        return row
+    same = parts.catalog.layer_of_diff(diff_id)
+    return LayerRow(chain_id, diff_id, same.directory, same.size) if same is not None else None
+
+
+async def _one_layer(
+    parts: Parts,
+    client: RegistryClient,
+    wanted: _Wanted,
+    number: int,
+    report: Report,
+    done: dict[int, asyncio.Event],
+) -> None:
+    """Fetch a layer, together with whoever else wants it now; say "Pull complete" in the order of the layers."""
+    descriptor = wanted.manifest.layers[number]
+    chain_id = wanted.chain[number]
+    key = (chain_id, descriptor.digest)
+    progress = parts.progress.setdefault(key, LayerProgress(descriptor.digest.short, descriptor.size))
+    progress.listen(report)
+    unpack = chain_id not in wanted.layers
+
+    async def work() -> None:
+        try:
+            await _download(parts, client, wanted, number, unpack, progress)
+        finally:
+            parts.progress.pop(key, None)
+
+    await parts.inflight.run(key, work, f"layer-{descriptor.digest.short}")
+    for earlier in [event for other, event in done.items() if other < number]:
+        await earlier.wait()
+    wanted.layers[chain_id] = parts.catalog.layers.get(chain_id) or wanted.layers[chain_id]
+    progress.extracting(descriptor.size)
+    report(PullProgress("Pull complete", descriptor.digest.short))
+    done[number].set()
+
+
+async def _download(
+    parts: Parts,
+    client: RegistryClient,
+    wanted: _Wanted,
+    number: int,
+    unpack: bool,
+    progress: LayerProgress,
+) -> None:
+    """Stream a blob into the store and, with `unpack`, into a directory that the catalog then knows."""
+    descriptor = wanted.manifest.layers[number]
+    chain, diff_id = wanted.chain, wanted.config.diff_ids[number]
+
+    def work(source: Source) -> Stored | None:
+        if unpack:
+            return store_layer(source, descriptor, diff_id, parts.blobs, parts.trees, parts.limits)
+        store_blob(source, descriptor, parts.blobs)
+        return None
+
+    async with parts.downloads:
+        stored = await _stream(parts, client, wanted.reference, descriptor, work, progress)
+    if stored is None:
+        return
+    unpacked = stored.unpacked
+    row = LayerRow(chain[number], diff_id, stored.directory, unpacked.size, not unpacked.missing_links)
+    try:
+        if unpacked.missing_links:
+            lowers = await parts.arrived(chain[:number])
+            directories = [parts.trees.path(lower.directory) for lower in reversed(lowers)]
+            row = await parts.run(complete_links, parts.trees, row, unpacked.missing_links, directories)
+    except BaseException:
+        parts.trees.remove(stored.directory)
+        raise
+    await parts.arrive(row)
+
+
+async def _stream(
+    parts: Parts,
+    client: RegistryClient,
+    reference: Reference,
+    descriptor: Descriptor,
+    work: Callable[[Source], Stored | None],
+    progress: LayerProgress,
+) -> Stored | None:
+    """Feed a blob to `work` in a thread while it comes from the registry."""
+    pipe = Pipe(asyncio.get_running_loop())
+    worker = parts.submit(work, pipe.read)
+    worker.add_done_callback(lambda _: pipe.close())
+    try:
+        async with aclosing(client.blob(reference, descriptor)) as chunks:
+            async for chunk in chunks:
+                progress.advance(len(chunk))
+                if not await pipe.put(chunk):
+                    break
+        pipe.finish()
+        progress.downloaded()
+        return await asyncio.shield(worker)
+    except BaseException as error:
+        pipe.finish(error)
+        stored = await _settled(worker)
+        if stored is not None:
+            parts.trees.remove(stored.directory)
+        raise
+
+
+async def _settled(worker: "asyncio.Future[Stored | None]") -> Stored | None:
+    """Wait, also through cancellations, until the worker has ended and cleaned up; what it made if it came through."""
+    while not worker.done():
+        try:
+            await asyncio.wait([worker])
+        except asyncio.CancelledError:
+            continue
+    return None if worker.cancelled() or worker.exception() is not None else worker.result()
+
+
+async def _publish(parts: Parts, wanted: _Wanted) -> Image:
+    """Documents into the blob store, everything onto the disk, then the rows."""
+    for digest, data in wanted.documents.items():
+        parts.blobs.put(data, digest)
+    await parts.run(sync, parts.blobs.root)
+    row = ImageRow(
+        id=str(wanted.manifest.config.digest),
+        manifest=str(wanted.manifest_digest),
+        media_type=wanted.manifest.media_type,
+        manifest_size=len(wanted.documents[wanted.manifest_digest]),
+        stored_at=parts.clock(),
+    )
+    reference = wanted.reference
+    names: Sequence[Reference] = (reference.with_tag(reference.tag),) if reference.tag and not reference.digest else ()
+    digests = (reference.with_digest(wanted.top),)
+    layers = list(wanted.layers.values())
+    image = await parts.catalog.add(row, wanted.config, wanted.blobs, layers, names, digests)
+    await parts.export()
+    return image

@@ -1,0 +1,92 @@
+"""Root filesystems of containers: the chain's directories below, one writable directory per container on top.
+
+<data-root>/rw/<container id>/diff   the writable layer      …/work   overlayfs's scratch directory
+"""
+
+import os
+import stat
+from collections.abc import Container, Sequence
+
+from scow.errors import Conflict, NotFound, ResourceExhausted
+from scow.images.parts import Parts
+from scow.images.trees import Trash
+from scow.oci.runtime import Mount
+
+
+class OverlaySnapshots:
+    """engine.ports.Snapshots on overlayfs."""
+
+    def __init__(self, root: str, parts: Parts, trash: Trash) -> None:
+        self._root = root
+        self._parts = parts
+        self._trash = trash
+        os.makedirs(root, 0o710, exist_ok=True)
+
+    async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
+        """Three mkdirs. They are on disk once the container's record is: the file system's journal keeps their order."""
+        self._make(container_id)
+        os.mkdir(f"{self._root}/{container_id}/work", 0o700)
+
+    def mounts(self, container_id: str, chain_ids: Sequence[str]) -> Sequence[Mount]:
+        """One overlay, or a bind of the writable directory when there is nothing below it."""
+        lowers, upper, work = self.directories(container_id, chain_ids)
+        if not os.path.isdir(upper):
+            raise NotFound(f"the writable layer of container {container_id} is missing")
+        if not lowers:
+            return [{"type": "bind", "source": upper, "options": ["rbind", "rw"]}]
+        options = [f"lowerdir={':'.join(lowers)}", f"upperdir={upper}", f"workdir={work}"]
+        return [{"type": "overlay", "source": "overlay", "options": options}]
+
+    def directories(self, container_id: str, chain_ids: Sequence[str]) -> tuple[Sequence[str], str, str]:
+        """(lower directories top first, upper, work)."""
+        own = f"{self._root}/{container_id}"
+        return self._lowers(chain_ids), f"{own}/diff", f"{own}/work"
+
+    async def remove(self, container_id: str) -> None:
+        self._trash.put(f"{self._root}/{container_id}")
+
+    async def usage(self, container_id: str) -> int:
+        return await self._parts.run(_usage, f"{self._root}/{container_id}/diff")
+
+    def sweep(self, keep: Container[str]) -> None:
+        """At start: remove the writable layers of containers that do not exist."""
+        for name in os.listdir(self._root):
+            if name not in keep:
+                self._trash.put(f"{self._root}/{name}")
+
+    def _make(self, container_id: str) -> None:
+        try:
+            os.mkdir(f"{self._root}/{container_id}", 0o710)
+            os.mkdir(f"{self._root}/{container_id}/diff", 0o755)
+        except FileExistsError:
+            raise Conflict(f"the writable layer of container {container_id} exists already") from None
+        except OSError as error:
+            raise ResourceExhausted(f"cannot make the writable layer of {container_id}: {error.strerror}") from error
+
+    def _lowers(self, chain_ids: Sequence[str]) -> list[str]:
+        layers = self._parts.catalog.layers
+        missing = [chain_id for chain_id in chain_ids if chain_id not in layers]
+        if missing:
+            raise NotFound(f"layer {missing[0]} is missing")
+        return [self._parts.trees.path(layers[chain_id].directory) for chain_id in reversed(chain_ids)]
+
+
+def _usage(path: str) -> int:
+    """Bytes of files and link texts, hard links once, as Docker counts a writable layer."""
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    for _, _, files, fd in os.fwalk(path):
+        for name in files:
+            try:
+                there = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except FileNotFoundError:  # the container goes on
+                continue
+            if not (stat.S_ISREG(there.st_mode) or stat.S_ISLNK(there.st_mode)):
+                continue
+            if there.st_nlink > 1:
+                inode = (there.st_dev, there.st_ino)
+                if inode in seen:
+                    continue
+                seen.add(inode)
+            total += there.st_size
+    return total

@@ -1,0 +1,117 @@
+"""The image store: engine.ports.ImageStore over blobs, layer directories and tables."""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from scow.errors import InvalidArgument
+from scow.images import index
+from scow.images.blobs import BlobStore, write_file
+from scow.images.catalog import Catalog
+from scow.images.native import NativeSnapshots
+from scow.images.parts import Parts
+from scow.images.probe import overlay_works
+from scow.images.registry.endpoint import RegistrySettings
+from scow.images.snapshots import OverlaySnapshots
+from scow.images.trees import Trash, Trees
+from scow.metadata.database import Database
+from scow.model.image import Image
+from scow.model.transfer import Credentials, PullProgress
+from scow.oci.digest import Digest
+from scow.oci.reference import Reference
+
+_log = logging.getLogger("scow.images")
+
+
+class LocalImageStore:
+    """Images below one data root."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def resolve(self, name: str) -> Image:
+        return self.parts.catalog.resolve(name)
+
+    def images(self) -> Sequence[Image]:
+        return self.parts.catalog.images()
+
+    async def pull(
+        self,
+        reference: Reference,
+        platform: str,
+        credentials: Credentials | None,
+        progress: Callable[[PullProgress], None],
+    ) -> Image:
+        from scow.images.pull import pull  # with the HTTP client, decompressors and TLS: an idle daemon has none of it
+
+        return await pull(self.parts, reference, platform, credentials, progress)
+
+    async def tag(self, image_id: str, reference: Reference) -> None:
+        if reference.tag is None or reference.digest is not None:
+            raise InvalidArgument("refusing to create a tag with a digest reference")
+        await self.parts.catalog.tag(image_id, reference)
+        await self.parts.export()
+
+    async def untag(self, reference: Reference) -> None:
+        await self.parts.catalog.untag(reference)
+        await self.parts.export()
+
+    async def delete(self, image_id: str) -> Sequence[str]:
+        """(config, chain ids from the top): what Docker prints as Deleted."""
+        layers, garbage = await self.parts.catalog.delete(image_id)
+        self.parts.discard(layers)
+        for digest in garbage:
+            self.parts.blobs.remove(Digest(digest))
+        await self.parts.export()
+        return [image_id, *(layer.chain_id for layer in layers)]
+
+    def layer_sizes(self, image_id: str) -> Sequence[int]:
+        image = self.parts.catalog.get(image_id)
+        layers = self.parts.catalog.layers
+        return [layers[chain_id].size for chain_id in image.chain_ids if chain_id in layers] if image else ()
+
+    async def check_credentials(self, credentials: Credentials) -> str:
+        from scow.images.registry.client import connect_to
+
+        client = await connect_to(credentials.server_address, self.parts.settings, credentials)
+        try:
+            return await client.login()
+        finally:
+            await client.close()
+
+
+def open_store(
+    data_root: str, database: Database, *, insecure: Sequence[str] = (), mirrors: Sequence[str] = ()
+) -> tuple[LocalImageStore, OverlaySnapshots]:
+    """Open what is below `data_root`, removing what a crash left half-made.
+
+    Synchronous, before the loop runs. Deleting large left-overs goes on behind the scenes.
+    """
+    cleaner = ThreadPoolExecutor(1, thread_name_prefix="trash")
+    trash = Trash(f"{data_root}/trash", cleaner)
+    blobs = BlobStore(f"{data_root}/images")
+    trees = Trees(f"{data_root}/layers", trash)
+    catalog = Catalog(database, blobs)
+    blobs.sweep(catalog.blobs_in_use())
+    trees.sweep(catalog.directories_in_use())
+    parts = Parts(catalog, blobs, trees, RegistrySettings(tuple(insecure), tuple(mirrors)))
+    _refresh_index(blobs, catalog)
+    store = LocalImageStore(parts)
+    kind = OverlaySnapshots if overlay_works(data_root) else NativeSnapshots
+    if kind is NativeSnapshots:
+        _log.warning("overlayfs cannot be used below %s: every container gets a full copy of its image", data_root)
+    return store, kind(f"{data_root}/rw", parts, trash)
+
+
+def _refresh_index(blobs: BlobStore, catalog: Catalog) -> None:
+    path = f"{blobs.root}/index.json"
+    data = index.render(catalog.rows, catalog.names.values())
+    try:
+        with open(path, "rb") as stream:
+            if stream.read(len(data) + 1) == data:
+                return
+    except FileNotFoundError:
+        pass
+    os.makedirs(blobs.root, exist_ok=True)
+    write_file(path, data)

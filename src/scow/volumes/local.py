@@ -1,0 +1,141 @@
+"""The local driver: a volume is the directory <root>/<name>/_data, where Docker's tools look for it."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+
+from scow.errors import Conflict, InvalidArgument, NotFound, ResourceExhausted, Unsupported
+from scow.metadata import volumes as tables
+from scow.metadata.database import Database
+from scow.model.volume import Volume
+from scow.volumes.fill import fill, finish_interrupted
+from scow.volumes.usage import bytes_below
+
+_FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_REST = _FIRST | frozenset("_.-")
+_LONGEST = 255
+_TRASH = ".trash-"
+
+
+class LocalVolumes:
+    """Named and anonymous volumes. Reads are from memory; a change is on disk when its call returns.
+
+    The caller decides whether a volume is in use.
+    """
+
+    def __init__(self, root: str, database: Database) -> None:
+        """`root` is the directory of all volumes; left-overs of a crash in it are put right."""
+        self._root = root
+        self._database = database
+        self._locks: dict[str, asyncio.Lock] = {}
+        os.makedirs(root, 0o701, exist_ok=True)
+        self._volumes = {volume.name: volume for volume in tables.load(database, root)}
+        for name in os.listdir(root):
+            if name.startswith(_TRASH):
+                shutil.rmtree(f"{root}/{name}", ignore_errors=True)
+        for volume in self._volumes.values():
+            self._directories(volume.name)
+            finish_interrupted(f"{root}/{volume.name}")
+
+    async def create(
+        self,
+        name: str = "",
+        labels: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
+        anonymous: bool = False,
+    ) -> Volume:
+        """The volume of that name, made if there is none. "" makes an anonymous one with a random name."""
+        name = name or secrets.token_hex(32)
+        known = self._volumes.get(name)
+        if known is not None:
+            if options and dict(options) != known.options:
+                raise Conflict(f"volume {name} already exists with different options: remove it first")
+            return known
+        check_name(name)
+        if options:
+            raise Unsupported(f"create {name}: volume options are not supported yet: {', '.join(sorted(options))}")
+        volume = Volume(
+            name=name,
+            path=f"{self._root}/{name}/_data",
+            created_at=time.time_ns(),
+            labels=dict(labels or {}),
+            options={},
+            anonymous=anonymous,
+        )
+        try:
+            self._directories(name)
+        except OSError as error:
+            raise ResourceExhausted(f"create {name}: cannot make the directory: {error.strerror}") from error
+        self._volumes[name] = volume
+        try:
+            await tables.insert(self._database, volume)
+        except BaseException:
+            self._volumes.pop(name, None)
+            raise
+        return volume
+
+    def get(self, name: str) -> Volume:
+        """NotFound says `get NAME: no such volume`."""
+        volume = self._volumes.get(name)
+        if volume is None:
+            raise NotFound(f"get {name}: no such volume")
+        return volume
+
+    def list(self) -> "Sequence[Volume]":
+        """All volumes, by name."""
+        return sorted(self._volumes.values(), key=lambda volume: volume.name)
+
+    def path(self, name: str) -> str:
+        """The data directory of a volume."""
+        return self.get(name).path
+
+    async def remove(self, name: str) -> None:
+        """Forget the volume and delete its data. Other things in its directory go too."""
+        self.get(name)
+        async with self._lock(name):
+            del self._volumes[name]
+            await tables.delete(self._database, name)
+            trash = f"{self._root}/{_TRASH}{secrets.token_hex(8)}"
+            try:
+                os.rename(f"{self._root}/{name}", trash)
+            except FileNotFoundError:
+                return
+        self._locks.pop(name, None)
+        await asyncio.to_thread(shutil.rmtree, trash, ignore_errors=True)
+
+    async def copy_up(self, name: str, lowers: Sequence[str], target: str) -> None:
+        """Copy what the image has at `target` into the volume, if that is empty; `lowers` are the image's layer
+        directories, top first. All or nothing; a volume with data is never touched (CVE-2020-1726).
+        """
+        directory = os.path.dirname(self.get(name).path)
+        if not lowers:
+            return
+        async with self._lock(name):
+            await asyncio.to_thread(fill, directory, tuple(lowers), target)
+
+    async def usage(self, name: str) -> int:
+        """Bytes in the volume."""
+        return await asyncio.to_thread(bytes_below, self.get(name).path)
+
+    def _directories(self, name: str) -> None:
+        os.makedirs(f"{self._root}/{name}", 0o701, exist_ok=True)
+        if not os.path.isdir(f"{self._root}/{name}/_data"):
+            # 0755 root, and what an image brings later replaces it
+            os.mkdir(f"{self._root}/{name}/_data", 0o755)
+
+    def _lock(self, name: str) -> asyncio.Lock:
+        return self._locks.setdefault(name, asyncio.Lock())
+
+
+def check_name(name: str) -> None:
+    """A volume's name becomes a directory: one path component of Docker's alphabet, at least two characters."""
+    if len(name) == 1 and name in _FIRST:
+        raise InvalidArgument("volume name is too short, names should be at least two alphanumeric characters")
+    if not name or name[0] not in _FIRST or not _REST.issuperset(name) or len(name) > _LONGEST:
+        raise InvalidArgument(
+            f'create {name[:_LONGEST]}: "{name[:_LONGEST]}" includes invalid characters for a local volume name, only '
+            '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
+        )
