@@ -1,0 +1,182 @@
+"""The control socket: daemons connect, ask, and are told what happens.
+
+It is a SOCK_SEQPACKET pathname socket in the task's 0700 directory, never an abstract one (CVE-2020-15257), and only
+a peer of this process's own user is served. A daemon that does not read is dropped: it finds everything again in its
+next `hello`.
+"""
+
+import os
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable
+
+from scow.errors import InvalidArgument, ScowError
+from scow.monitor import wire
+from scow.monitor.loop import GONE, IN, OUT, Loop
+
+NAME = "control"
+_MAX_WAITING = 1024
+Dispatch = Callable[[wire.Message, list[int]], wire.Message]
+
+
+class Control:
+    """Serves connections. `dispatch(message, fds)` returns the reply's result or raises ScowError; it owns the fds."""
+
+    def __init__(self, loop: Loop, dispatch: Dispatch) -> None:
+        self._loop = loop
+        self._dispatch = dispatch
+        self._listener: socket.socket | None = None
+        self._directory = -1
+        self._connections: list[Connection] = []
+
+    def listen(self, directory: int) -> None:
+        """Make the socket in the directory (an fd, which stays the caller's)."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            listener.setblocking(False)
+            listener.bind(f"/proc/self/fd/{directory}/{NAME}")  # a path of any length fits this way
+            listener.listen(16)
+        except OSError:
+            listener.close()
+            raise
+        self._listener = listener
+        self._directory = directory
+        self._loop.watch(listener.fileno(), IN, self._accept)
+
+    def adopt(self, peer: socket.socket) -> "Connection":
+        """Serve a connection that was inherited."""
+        connection = Connection(self._loop, peer, self._serve, self._lost)
+        self._connections.append(connection)
+        return connection
+
+    def tell(self, event: wire.Message) -> None:
+        """Send an event to every daemon that is connected."""
+        for connection in tuple(self._connections):
+            connection.send(event)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is still to be sent."""
+        return any(connection.waiting for connection in self._connections)
+
+    def close(self) -> None:
+        """End every connection and remove the socket."""
+        for connection in tuple(self._connections):
+            connection.close()
+        if self._listener is not None:
+            self._loop.forget(self._listener.fileno())
+            self._listener.close()
+            self._listener = None
+            try:
+                os.unlink(NAME, dir_fd=self._directory)
+            except OSError:
+                pass  # the directory has been removed already
+
+    def _accept(self, _: int) -> None:
+        assert self._listener is not None
+        try:
+            peer, _address = self._listener.accept()
+        except OSError:
+            return
+        if peer_uid(peer) != os.geteuid():
+            peer.close()
+            return
+        self.adopt(peer)
+
+    def _serve(self, connection: "Connection", message: wire.Message, fds: list[int]) -> None:
+        number = message.get("id")
+        if type(number) is not int:
+            wire.close_all(fds)
+            return
+        try:
+            reply: wire.Message = {"id": number, "result": self._dispatch(message, fds)}
+        except ScowError as error:
+            reply = failure(number, error.code, error.message)
+        except OSError as error:
+            reply = failure(number, "internal", f"{message.get('op')}: {error.strerror or error}")
+        except Exception as error:  # noqa: BLE001  whatever a peer sends must not end the monitor
+            reply = failure(number, "internal", f"{message.get('op')}: {type(error).__name__}: {error}")
+        connection.send(reply)
+
+    def _lost(self, connection: "Connection") -> None:
+        if connection in self._connections:
+            self._connections.remove(connection)
+
+
+class Connection:
+    """One daemon's connection."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        peer: socket.socket,
+        serve: "Callable[[Connection, wire.Message, list[int]], None]",
+        lost: "Callable[[Connection], None]",
+    ) -> None:
+        self._loop = loop
+        self._peer = peer
+        self._serve = serve
+        self._lost = lost
+        self._queue: deque[wire.Message] = deque()
+        peer.setblocking(False)
+        loop.watch(peer.fileno(), IN, self._ready)
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self._queue)
+
+    def send(self, message: wire.Message) -> None:
+        """Send now or as soon as the daemon reads."""
+        self._queue.append(message)
+        if len(self._queue) == 1:
+            self._flush()
+        elif len(self._queue) > _MAX_WAITING:
+            self.close()
+
+    def close(self) -> None:
+        if self._peer.fileno() >= 0:
+            self._loop.forget(self._peer.fileno())
+            self._peer.close()
+            self._queue.clear()
+            self._lost(self)
+
+    def _flush(self) -> None:
+        try:
+            while self._queue:
+                wire.send(self._peer, self._queue[0])
+                self._queue.popleft()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.close()
+            return
+        self._loop.watch(self._peer.fileno(), IN | OUT if self._queue else IN, self._ready)
+
+    def _ready(self, events: int) -> None:
+        if events & OUT:
+            self._flush()
+        if self._peer.fileno() < 0 or not events & (IN | GONE):
+            return
+        try:
+            message, fds = wire.receive(self._peer)
+        except BlockingIOError:
+            return
+        except (wire.Closed, OSError):
+            self.close()
+            return
+        except InvalidArgument:
+            return  # the packet is gone, the next one may be good
+        self._serve(self, message, fds)
+
+
+def peer_uid(peer: socket.socket) -> int:
+    """The user at the other end of a unix socket."""
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    uid: int = struct.unpack("3i", credentials)[1]
+    return uid
+
+
+def failure(number: int, code: str, message: str) -> wire.Message:
+    """The reply that says no."""
+    return {"id": number, "error": {"code": code, "message": message}}

@@ -1,0 +1,134 @@
+"""Messages between daemon, zygote and monitor: one JSON object and some file descriptors per SOCK_SEQPACKET packet.
+
+An object that does not fit a packet travels in a sealed memory file, whose fd then comes first and whose packet is b"@".
+Received descriptors are close-on-exec. What a peer sends is never trusted: `receive` raises Malformed, having closed
+every fd that came along.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from scow.errors import InvalidArgument
+
+Message = dict[str, Any]
+MAX_FDS = 250
+"""The kernel takes 253 descriptors in one packet."""
+
+_MAX_PACKET = 64 << 10
+_MAX_MESSAGE = 64 << 20
+_IN_FILE = b"@"
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+_ANCILLARY = socket.CMSG_SPACE((MAX_FDS + 1) * 4)
+
+
+class Malformed(InvalidArgument):
+    """A packet is not a message."""
+
+
+class Closed(Exception):
+    """The peer has gone."""
+
+
+def encode(message: Message) -> bytes:
+    """The packet's bytes, unless they are too many (see `send`)."""
+    return json.dumps(message, separators=(",", ":")).encode("ascii")
+
+
+def send(peer: socket.socket, message: Message, fds: Sequence[int] = ()) -> None:
+    """Send one message without waiting. BlockingIOError when the peer's buffer is full, OSError when it has gone."""
+    send_encoded(peer, encode(message), fds)
+
+
+def send_encoded(peer: socket.socket, payload: bytes, fds: Sequence[int] = ()) -> None:
+    """As `send`, for JSON that is encoded already."""
+    if len(payload) <= _MAX_PACKET:
+        _send_packet(peer, payload, fds)
+        return
+    file = os.memfd_create("message", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        view = memoryview(payload)
+        while view:
+            view = view[os.write(file, view) :]
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
+        _send_packet(peer, _IN_FILE, (file, *fds))
+    finally:
+        os.close(file)
+
+
+def _send_packet(peer: socket.socket, payload: bytes, fds: Sequence[int]) -> None:
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))] if fds else []
+    peer.sendmsg([payload], rights, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
+
+def receive(peer: socket.socket, *, wait: bool = False) -> tuple[Message, list[int]]:
+    """The next message and the fds that came with it, which the caller owns.
+
+    Raises BlockingIOError when there is none and `wait` is false, Closed when the peer has gone, Malformed.
+    """
+    flags = socket.MSG_CMSG_CLOEXEC | (0 if wait else socket.MSG_DONTWAIT)
+    try:
+        payload, ancillary, received, _ = peer.recvmsg(_MAX_PACKET + 1, _ANCILLARY, flags)
+    except (ConnectionError, BrokenPipeError) as error:
+        raise Closed from error
+    fds = _descriptors(ancillary)
+    if not payload and not fds:
+        raise Closed
+    try:
+        if received & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            raise Malformed("a message was cut short")
+        if payload == _IN_FILE:
+            payload = _read_file(fds)
+        return _decode(payload), fds
+    except BaseException:
+        close_all(fds)
+        raise
+
+
+def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    fds: list[int] = []
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds += struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4])
+    return fds
+
+
+def _read_file(fds: list[int]) -> bytes:
+    """The message in the first fd. Only a sealed memory file is read: it can neither block nor change meanwhile."""
+    if not fds:
+        raise Malformed("a message's file is missing")
+    file = fds.pop(0)
+    try:
+        if fcntl.fcntl(file, fcntl.F_GET_SEALS) & _SEALS != _SEALS:
+            raise Malformed("a message's file is not sealed")
+        size = os.fstat(file).st_size
+        if size > _MAX_MESSAGE:
+            raise Malformed(f"a message of {size} bytes is too large")
+        return os.pread(file, size, 0)
+    except OSError as error:
+        raise Malformed("a message's file is not a sealed memory file") from error
+    finally:
+        os.close(file)
+
+
+def _decode(payload: bytes) -> Message:
+    try:
+        message = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("a message is not JSON") from error
+    if not isinstance(message, dict):
+        raise Malformed("a message is not an object")
+    return message
+
+
+def close_all(fds: Sequence[int]) -> None:
+    """Close descriptors that nobody wants."""
+    for fd in fds:
+        try:
+            os.close(fd)
+        except OSError:
+            pass

@@ -1,0 +1,211 @@
+"""Handles of running tasks and execs: what the engine's ports Task and ExecTask promise."""
+
+import asyncio
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from scow.errors import NotFound
+from scow.linux import cgroup
+from scow.model.task import Attachment, ExitStatus
+from scow.oci.runtime import Process
+from scow.supervisor.connection import Connection, Lost, Reply
+from scow.supervisor.directory import TaskDirectory
+
+UNKNOWN = 255
+
+
+class RunningExec:
+    """An exec in a running container."""
+
+    def __init__(self, task: "RunningTask", exec_id: str, pid: int) -> None:
+        self._task = task
+        self._exec_id = exec_id
+        self._pid = pid
+        self.exit: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
+
+    @property
+    def pid(self) -> int:
+        return self._pid
+
+    async def wait(self) -> ExitStatus:
+        return await asyncio.shield(self.exit)
+
+    async def resize(self, height: int, width: int) -> None:
+        await self._task.request({"op": "resize", "exec": self._exec_id, "height": height, "width": width})
+
+
+class RunningTask:
+    """A container with a live monitor. `on_lost` is called when the monitor's connection breaks before its exit."""
+
+    def __init__(
+        self,
+        container_id: str,
+        directory: TaskDirectory,
+        cgroup_path: str,
+        exit_path: str,
+        on_lost: "Callable[[RunningTask], None]",
+    ) -> None:
+        self.id = container_id
+        self.directory = directory
+        self.cgroup_path = cgroup_path
+        self.exit_path = exit_path
+        self.exit: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
+        self._pid = 0
+        self._started_at = 0
+        self._on_lost = on_lost
+        self._connection: Connection | None = None
+        self._connected = asyncio.Event()
+        self._execs: dict[str, RunningExec] = {}
+        self._early_exits: dict[str, ExitStatus] = {}
+
+    # ------------------------------------------------------------ life, for the supervisor
+
+    def connected(self, connection: Connection, *, pid: int, started_at: int) -> None:
+        """The monitor is at the other end of `connection` and its container runs."""
+        self._connection = connection
+        self._pid, self._started_at = pid, started_at
+        connection.handle(self._event, self._disconnected)
+        self._connected.set()
+        if connection.closed:
+            self._disconnected()
+
+    def take_hello(self, hello: Reply) -> None:
+        """Bring this handle up to what a monitor says of itself."""
+        for item in hello.get("execs", ()):
+            exec_id, pid, ended = item["exec"], item["pid"], item["exit"]
+            if ended is not None:
+                self._event(ended)
+            elif exec_id not in self._execs:
+                self._execs[exec_id] = RunningExec(self, exec_id, pid)
+        if hello.get("exit") is not None:
+            self._event(hello["exit"])
+
+    def ended(self, status: ExitStatus) -> None:
+        """The container has ended: wake all waiters. The first call counts."""
+        if self.exit.done():
+            return
+        self.exit.set_result(status)
+        for running in self._execs.values():
+            if not running.exit.done():
+                running.exit.set_result(ExitStatus(UNKNOWN, status.finished_at))
+        self._execs.clear()
+        self._connected.set()
+
+    def close(self) -> None:
+        """Let go of connection and directory; the container is not touched."""
+        if self._connection is not None:
+            self._connection.close()
+        self.directory.close()
+
+    def forgotten(self) -> None:
+        """The exit is recorded elsewhere: the monitor need not keep it."""
+        if self._connection is not None:
+            self._connection.post({"op": "forget"})
+
+    def _disconnected(self) -> None:
+        self._connected.clear()
+        if not self.exit.done():
+            self._on_lost(self)
+
+    def _event(self, message: Reply) -> None:
+        kind = message.get("event")
+        if kind == "exit":
+            self.ended(
+                ExitStatus(int(message["code"]), int(message["finished_at"]), bool(message.get("oom_killed", False)))
+            )
+        elif kind == "exec":
+            exec_id, status = str(message["exec"]), ExitStatus(int(message["code"]), int(message["finished_at"]))
+            running = self._execs.pop(exec_id, None)
+            if running is None:
+                self._early_exits[exec_id] = status
+            elif not running.exit.done():
+                running.exit.set_result(status)
+
+    async def request(self, message: Reply, packets: Sequence[Sequence[int]] = ()) -> Reply:
+        """Ask the monitor. NotFound when the container has ended."""
+        if self.exit.done():
+            raise NotFound(f"container {self.id} has ended")
+        await self._connected.wait()
+        if self.exit.done() or self._connection is None:
+            raise NotFound(f"container {self.id} has ended")
+        try:
+            return await self._connection.request(message, packets)
+        except Lost:
+            if self.exit.done():
+                raise NotFound(f"container {self.id} has ended") from None
+            raise
+
+    # ------------------------------------------------------------ engine.ports.Task
+
+    @property
+    def pid(self) -> int:
+        return self._pid
+
+    @property
+    def started_at(self) -> int:
+        return self._started_at
+
+    async def wait(self) -> ExitStatus:
+        return await asyncio.shield(self.exit)
+
+    async def signal(self, number: int) -> None:
+        await self.request({"op": "signal", "number": number})
+
+    async def freeze(self, frozen: bool) -> None:
+        await self.request({"op": "freeze", "frozen": frozen})
+
+    async def resize(self, height: int, width: int) -> None:
+        await self.request({"op": "resize", "height": height, "width": width})
+
+    async def attach(self, attachment: Attachment) -> None:
+        await self.request(
+            {"op": "attach", "attachment": attachment_fields(attachment)}, [[attachment.connection.fileno()]]
+        )
+
+    async def exec(
+        self, exec_id: str, process: Process, terminal: bool, attachment: Attachment | None, stdin: bool
+    ) -> RunningExec:
+        message: dict[str, Any] = {
+            "op": "exec",
+            "exec": exec_id,
+            "process": process,
+            "terminal": terminal,
+            "stdin": stdin,
+            "attachment": None if attachment is None else attachment_fields(attachment),
+        }
+        packets = [] if attachment is None else [[attachment.connection.fileno()]]
+        reply = await self.request(message, packets)
+        running = RunningExec(self, exec_id, int(reply["pid"]))
+        ended = self._early_exits.pop(exec_id, None)
+        if ended is None and self.exit.done():
+            ended = ExitStatus(UNKNOWN, self.exit.result().finished_at)
+        if ended is not None:
+            running.exit.set_result(ended)
+        else:
+            self._execs[exec_id] = running
+        return running
+
+    def execs(self) -> list[tuple[str, RunningExec]]:
+        return list(self._execs.items())
+
+    async def pids(self) -> list[int]:
+        if self.exit.done():
+            raise NotFound(f"container {self.id} has ended")
+        return cgroup.open(self.cgroup_path).pids()
+
+
+def attachment_fields(attachment: Attachment) -> Reply:
+    """An Attachment without its connection, as the monitor reads it."""
+    return {
+        "stdin": attachment.stdin,
+        "stdout": attachment.stdout,
+        "stderr": attachment.stderr,
+        "framed": attachment.framed,
+        "early": _base64(attachment.early),
+        "keys": _base64(attachment.detach_keys),
+    }
+
+
+def _base64(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode("ascii")

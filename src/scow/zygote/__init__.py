@@ -1,0 +1,1 @@
+"""One warm process that forks the monitors, so that the daemon never forks and no monitor starts cold."""

@@ -1,0 +1,102 @@
+"""The zygote: imports the process side once, then forks a monitor for every request.
+
+Requests are `{"op": "fork", "id": n}` with one fd, the monitor's end of its control connection; the answer is
+`{"id": n, "result": {"pid": p}}` or an error. Ends of monitors are told as `{"died": p, "status": s}`. The zygote
+ends when its daemon does; the monitors stay.
+"""
+
+import gc
+import os
+import select
+import signal
+import socket
+from types import FrameType
+
+from scow.errors import InvalidArgument
+from scow.monitor import main as monitor_main
+from scow.monitor import wire
+from scow.zygote import preload
+
+
+def main(fd: int) -> None:
+    """Serve the daemon at the other end of `fd`; returns when it has gone."""
+    daemon = socket.socket(fileno=fd)
+    os.set_inheritable(fd, False)
+    with open("/proc/self/comm", "wb", buffering=0) as name:
+        name.write(b"scow-zygote")
+    preload.load()
+    wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, _ignore)
+    # What exists now is never collected or written to by the collector, so the monitors go on sharing its pages.
+    gc.collect()
+    gc.freeze()
+    poll = select.poll()
+    poll.register(daemon, select.POLLIN)
+    poll.register(wake_read, select.POLLIN)
+    while True:
+        ready = dict(poll.poll())
+        if wake_read in ready:
+            os.read(wake_read, 4096)
+            _reap(daemon)
+        if daemon.fileno() in ready:
+            try:
+                message, fds = wire.receive(daemon)
+            except BlockingIOError:
+                continue
+            except InvalidArgument:
+                continue
+            except (wire.Closed, OSError):
+                return
+            _serve(daemon, message, fds, (wake_read, wake_write))
+
+
+def _serve(daemon: socket.socket, message: wire.Message, fds: list[int], wake: tuple[int, int]) -> None:
+    number = message.get("id")
+    reply: wire.Message
+    try:
+        if message.get("op") != "fork" or len(fds) != 1:
+            raise InvalidArgument(f"unknown request {message.get('op')!r}")
+        pid = os.fork()
+        if not pid:
+            _be_monitor(daemon, fds[0], wake)
+        reply = {"id": number, "result": {"pid": pid}}
+    except (OSError, InvalidArgument) as error:
+        reply = {"id": number, "error": {"code": "resource_exhausted", "message": f"cannot start a monitor: {error}"}}
+    finally:
+        wire.close_all(fds)
+    _tell(daemon, reply)
+
+
+def _be_monitor(daemon: socket.socket, fd: int, wake: tuple[int, int]) -> None:
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        daemon.close()
+        wire.close_all(wake)
+        status = monitor_main.run(socket.socket(fileno=fd))
+    finally:
+        os._exit(status)
+
+
+def _reap(daemon: socket.socket) -> None:
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not pid:
+            return
+        _tell(daemon, {"died": pid, "status": status})
+
+
+def _tell(daemon: socket.socket, message: wire.Message) -> None:
+    try:
+        wire.send(daemon, message)
+    except OSError:
+        pass  # a daemon that does not read learns it from the monitors' sockets
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """A handler must exist for the signal to be written to the wakeup fd."""
