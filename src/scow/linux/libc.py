@@ -308,6 +308,44 @@ def mount_setattr(fd: int, *, set: int = 0, clear: int = 0, propagation: int = 0
     _mount_setattr(fd, b"", flags, ctypes.addressof(attributes), 32)
 
 
+# ---------------------------------------------------------------- signals and sockets
+
+_sigmask = _checked("pthread_sigmask", "ipp")
+_signal = function(_libc, "signal", "p", "ip")
+_socketpair = _checked("socketpair", "iiip")
+_EVERY_SIGNAL = ctypes.create_string_buffer(b"\xff" * 128, 128)
+_NO_SIGNAL = ctypes.create_string_buffer(128)
+
+
+def block_signals() -> Any:
+    """Block every signal of this thread; returns the mask before, for `restore_signals`.
+
+    The signal module's own call turns each number into an enum member, which touches a hundred pages of memory.
+    """
+    before = ctypes.create_string_buffer(128)
+    _sigmask(2, ctypes.addressof(_EVERY_SIGNAL), ctypes.addressof(before))
+    return before
+
+
+def restore_signals(mask: Any = _NO_SIGNAL) -> None:
+    """Set the signal mask; without one nothing is blocked."""
+    _sigmask(2, ctypes.addressof(mask), None)
+
+
+def default_signals() -> None:
+    """Give every signal its default action, those that are ignored too: ignoring is inherited through execve."""
+    for number in range(1, 65):
+        _signal(number, None)  # those that cannot be changed answer an error, which is fine
+
+
+def socket_pair() -> tuple[int, int]:
+    """Two connected SOCK_SEQPACKET sockets as plain fds."""
+    fds = ctypes.create_string_buffer(8)
+    _socketpair(1, 5 | 0o2000000, 0, ctypes.addressof(fds))  # AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC
+    first, second = struct.unpack("ii", fds.raw)
+    return first, second
+
+
 # ---------------------------------------------------------------- processes and namespaces
 
 _pythonapi = ctypes.pythonapi

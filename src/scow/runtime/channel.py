@@ -14,18 +14,14 @@ _MAX_MESSAGE = 65536
 _FD = struct.Struct("i")
 
 
-def pair() -> tuple[socket.socket, socket.socket]:
-    """(the monitor's end, the child's end)."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-
-
 def send_failure(fd: int, stage: str, number: int, text: str) -> None:
     raw = f"{stage}\0{number}\0{text}".encode("utf-8", "backslashreplace")
     os.write(fd, b"F" + raw[:_MAX_MESSAGE])
 
 
-def send_console(sock: socket.socket, master: int) -> None:
-    sock.sendmsg([b"C"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _FD.pack(master))])
+def send_console(fd: int, master: int) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=os.dup(fd)) as sock:
+        sock.sendmsg([b"C"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _FD.pack(master))])
 
 
 @dataclass(slots=True)
@@ -38,22 +34,28 @@ class Outcome:
     failure: tuple[str, int, str] | None = None
 
 
-def collect(sock: socket.socket) -> Outcome:
+def collect(fd: int, terminal: bool) -> Outcome:
     """Read until the child's end is closed everywhere or a failure was reported."""
     outcome = Outcome()
     while outcome.failure is None:
-        message, ancillary, _, _ = sock.recvmsg(_MAX_MESSAGE + 64, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+        message = _receive_console(fd, outcome) if terminal and outcome.console is None else os.read(fd, _MAX_MESSAGE + 64)
         if not message:
             break
         kind, rest = message[:1], message[1:]
         if kind == b"F":
             stage, number, text = rest.decode("utf-8", "replace").split("\0", 2)
             outcome.failure = (stage, int(number), text)
-        elif kind == b"C":
-            for _, _, data in ancillary:
-                outcome.console = _FD.unpack(data[:4])[0]
         elif kind == b"P":
             outcome.pid = int(rest)
         elif kind == b"X":
             outcome.started = True
     return outcome
+
+
+def _receive_console(fd: int, outcome: Outcome) -> bytes:
+    """One message that may bring an fd along, which a plain read would lose."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=os.dup(fd)) as sock:
+        message, ancillary, _, _ = sock.recvmsg(_MAX_MESSAGE + 64, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+    for _, _, data in ancillary:
+        outcome.console = _FD.unpack(data[:4])[0]
+    return message

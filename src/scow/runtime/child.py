@@ -6,7 +6,6 @@ Order matters and is told where it does. Errors go over the channel as plain wor
 import errno
 import gc
 import os
-import signal
 from collections.abc import Callable
 
 from scow.errors import ScowError
@@ -17,17 +16,18 @@ from scow.runtime.failure import INIT, PROCESS, RAW, Failed
 from scow.runtime.job import Job, Namespaces
 
 _TIOCSCTTY = 0x540E
+_SIGKILL = 9
 _EXEC_ERRORS = {number: text[:1].lower() + text[1:] for number, text in libc.ERROR_TEXT.items()}
 _IGNORED_KEYRING = (errno.EPERM, errno.ENOSYS)
 FAILED_EXIT = 98
 
 
-def run(job: Job, steps: Callable[[Job], None], ignored: list[int], handled: list[int]) -> None:
-    """Run `steps` to the end of this process, whatever happens. The lists are signals to reset."""
-    fd = job.sock.fileno()
+def run(job: Job, steps: Callable[[Job], None]) -> None:
+    """Run `steps` to the end of this process, whatever happens."""
+    fd = job.channel
     try:
         gc.disable()
-        prepare(job, ignored, handled)
+        prepare(job)
         steps(job)
     except Failed as failed:
         channel.send_failure(fd, failed.stage, failed.number, failed.text)
@@ -47,22 +47,20 @@ def _context(job: Job, error: OSError) -> str:
     return f"{job.doing}: {detail}" if detail else job.doing
 
 
-def prepare(job: Job, ignored: list[int], handled: list[int]) -> None:
+def prepare(job: Job) -> None:
     """First steps of every child: hidden from ptrace, tied to the monitor's life, no fd that survives execve."""
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
-    libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.set_wakeup_fd(-1)
-    for number in (*handled, *ignored):  # ignored signals would stay ignored behind execve
-        signal.signal(number, signal.SIG_DFL)
+    libc.prctl(libc.PR_SET_PDEATHSIG, _SIGKILL)
+    libc.default_signals()
     _keep_only(job)
     os.umask(0)
-    fd = job.sock.fileno()
+    fd = job.channel
     guard.install(lambda event: channel.send_failure(fd, INIT, 0, f"stopped by the guard: {event}"))
 
 
 def _keep_only(job: Job) -> None:
     """Close every inherited fd but the ones of this start."""
-    wanted = {job.sock.fileno(), job.terminal, job.root, job.proc, job.netns if job.netns is not None else -1}
+    wanted = {job.channel, job.terminal, job.root, job.proc, job.netns if job.netns is not None else -1}
     wanted.update(job.stdio or (0, 1, 2))
     wanted.update(job.extra)
     wanted.discard(-1)
@@ -78,7 +76,7 @@ def start_init(job: Job, namespaces: Namespaces) -> None:
     limits.set_oom_score(job)
     if namespaces.new & libc.CLONE_NEWUSER:
         job.trying("waiting for the user namespace's maps")
-        if os.read(job.sock.fileno(), 1) != b"G":
+        if os.read(job.channel, 1) != b"G":
             raise Failed(INIT, 0, "the monitor went away")
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
@@ -182,9 +180,9 @@ def _hand_over(job: Job) -> None:
     job.trying("starting the process in the pid namespace")
     pid, pidfd = libc.clone(libc.CLONE_PARENT)
     if pid:
-        os.write(job.sock.fileno(), b"P%d" % pid)
+        os.write(job.channel, b"P%d" % pid)
         os._exit(0)
-    libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(libc.PR_SET_PDEATHSIG, _SIGKILL)
 
 
 def _join_keyring(job: Job) -> None:
@@ -224,7 +222,7 @@ def _change_directory(job: Job, *, first: bool) -> None:
 def _execute(
     job: Job, arguments: list[bytes], environment: dict[bytes, bytes], sets: CapabilitySets, who: users.Identity
 ) -> None:
-    fd = job.sock.fileno()
+    fd = job.channel
     job.trying("starting a session")
     os.setsid()
     streams = job.stdio or (job.terminal,) * 3
@@ -233,7 +231,7 @@ def _execute(
     _place_streams(streams)
     path = lookup.find_executable(arguments[0], environment.get(b"PATH"))
     os.umask(int((job.process.get("user") or {}).get("umask", 0o022)))
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    libc.restore_signals()
     libc.prctl(libc.PR_SET_PDEATHSIG, 0)
     if job.process.get("noNewPrivileges"):
         libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)

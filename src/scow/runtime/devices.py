@@ -31,6 +31,10 @@ def populate(job: Job, dev: int) -> None:
         _node(dev, name.encode(), stat.S_IFCHR | 0o666, os.makedev(major, minor), f"/dev/{name}")
     for target, name in _LINKS:
         libc.symlink_at(target, dev, name)
+    for mount in job.spec.get("mounts") or ():  # mount points for what the spec has below /dev, in one step each
+        name = str(mount["destination"]).removeprefix("/dev/")
+        if name in ("pts", "shm", "mqueue"):
+            libc.mkdir_at(dev, name, 0o755)
 
 
 def _node(parent: int, name: bytes, mode: int, device: int, host: str) -> None:
@@ -88,7 +92,7 @@ def open_terminal(job: Job) -> None:
     if height and width:
         libc.ioctl(master, _TIOCSWINSZ, struct.pack("HHHH", height & 0xFFFF, width & 0xFFFF, 0, 0))
     job.terminal = libc.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    channel.send_console(job.sock, master)
+    channel.send_console(job.channel, master)
     os.close(master)
 
 

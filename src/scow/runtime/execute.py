@@ -6,7 +6,7 @@ from scow.errors import NotFound
 from scow.linux import libc
 from scow.linux.cgroup import Cgroup
 from scow.oci.runtime import Process, Spec
-from scow.runtime import channel, child
+from scow.runtime import child
 from scow.runtime.launch import Launched, make_job, start
 
 _KINDS = {
@@ -38,9 +38,8 @@ def execute(
         flags = _foreign(init_pid)
     except OSError as error:
         raise NotFound(f"container process {init_pid} is not running") from error
-    ours, theirs = channel.pair()
+    job, ours = make_job(spec, process, cgroup, stdio, console_size)
     try:
-        job = make_job(spec, process, cgroup, stdio, console_size, theirs)
         job.two_steps = bool(flags & libc.CLONE_NEWPID)
         job.extra = (pidfd,)
 
@@ -54,8 +53,7 @@ def execute(
         return start(job, ours, 0, lambda job: child.start_exec(job, join), execute=True)
     finally:
         os.close(pidfd)
-        ours.close()
-        theirs.close()
+        os.close(ours)
 
 
 def _foreign(pid: int) -> int:

@@ -33,6 +33,10 @@ class _Refuse:
         raise ImportError(f"import of {name} behind the guard")
 
 
+_FINDERS: Any = [_Refuse()]
+_KEPT = (sys.path, sys.path_hooks, sys.meta_path)
+
+
 def install(abort: Callable[[str], None]) -> None:
     """Close the trap for the rest of this process's life. `abort(event)` is told the event, then the process ends."""
 
@@ -44,8 +48,5 @@ def install(abort: Callable[[str], None]) -> None:
             finally:
                 os._exit(GUARD_EXIT)
 
-    sys.path[:] = []
-    sys.path_hooks[:] = []
-    sys.path_importer_cache.clear()
-    sys.meta_path[:] = [_Refuse()]
+    sys.path, sys.path_hooks, sys.meta_path = [], [], _FINDERS  # the old lists live on in _KEPT: nothing is torn down
     sys.addaudithook(hook)

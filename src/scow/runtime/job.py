@@ -1,7 +1,6 @@
 """One start (of a container's init or of an exec) and what its steps learn on the way."""
 
 import os
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,7 @@ class Job:
     cgroup: Cgroup
     stdio: tuple[int, int, int] | None
     console_size: tuple[int, int]
-    sock: socket.socket
+    channel: int
     program: bytes
     seccomp_flags: int
     root_path: str = ""

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,21 +57,19 @@ def launch(
     flags = wanted.new & ~libc.CLONE_NEWCGROUP
     if netns is not None:
         flags &= ~libc.CLONE_NEWNET
-    ours, theirs = channel.pair()
+    job, ours = make_job(spec, process, cgroup, stdio, console_size)
     try:
-        job = make_job(spec, process, cgroup, stdio, console_size, theirs)
         job.root_path, job.rootfs, job.netns = str(root_path), rootfs, netns
         job.two_steps = any(flag == libc.CLONE_NEWPID for flag, _ in wanted.joined)
 
         def after(pid: int) -> None:
             if flags & libc.CLONE_NEWUSER:
                 _write_maps(pid, spec.get("linux") or {})
-                os.write(ours.fileno(), b"G")
+                os.write(ours, b"G")
 
         return start(job, ours, flags, lambda job: child.start_init(job, wanted), after)
     finally:
-        ours.close()
-        theirs.close()
+        os.close(ours)
 
 
 def make_job(
@@ -81,19 +78,19 @@ def make_job(
     cgroup: Cgroup,
     stdio: tuple[int, int, int] | None,
     console_size: tuple[int, int],
-    sock: socket.socket,
-) -> Job:
-    """What the child needs, with everything that can be had before the clone."""
-    if sock.fileno() < 3:
-        raise Internal("fds 0, 1 and 2 of the monitor must be open")
+) -> tuple[Job, int]:
+    """What the child needs, with everything that can be had before the clone; and our end of its channel."""
     capabilities.granted()
     program, flags = seccomp.program_of(spec)
-    return Job(spec, process, cgroup, stdio, console_size, sock, program, flags)
+    ours, theirs = libc.socket_pair()
+    if theirs < 3:
+        raise Internal("fds 0, 1 and 2 of the monitor must be open")
+    return Job(spec, process, cgroup, stdio, console_size, theirs, program, flags), ours
 
 
 def start(
     job: Job,
-    ours: socket.socket,
+    ours: int,
     flags: int,
     steps: Callable[[Job], None],
     after: Callable[[int], None] = lambda pid: None,
@@ -101,20 +98,19 @@ def start(
     execute: bool = False,
 ) -> Launched:
     """Clone a child that runs `steps`, and see it through to its execve. `after(pid)` runs in the parent meanwhile."""
-    ignored, handled = _signals()
-    before = signal.pthread_sigmask(signal.SIG_SETMASK, _ALL_SIGNALS)
+    before = libc.block_signals()
     pid, pidfd = -1, -1
     try:
         pid, pidfd = _clone(job, flags)
         if pid == 0:
-            child.run(job, steps, ignored, handled)
+            child.run(job, steps)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    job.sock.close()
+        libc.restore_signals(before)
+        os.close(job.channel)
     outcome = channel.Outcome()
     try:
         after(pid)
-        outcome = channel.collect(ours)
+        outcome = channel.collect(ours, job.stdio is None)
     except BaseException:
         _destroy(pid, outcome)
         raise
@@ -125,21 +121,6 @@ def start(
     if outcome.failure is None:
         outcome.failure = (INIT, 0, _died(job, status))
     raise start_failure(*outcome.failure, execute=execute)
-
-
-_ALL_SIGNALS = signal.valid_signals()
-
-
-def _signals() -> tuple[list[int], list[int]]:
-    """(ignored, handled by Python) signal numbers, all to be reset in a child."""
-    ignored, handled = [], []
-    for number in _ALL_SIGNALS:
-        now = signal.getsignal(number)
-        if now is signal.SIG_IGN:
-            ignored.append(int(number))
-        elif now is not signal.SIG_DFL and now is not None:
-            handled.append(int(number))
-    return ignored, handled
 
 
 def _clone(job: Job, flags: int) -> tuple[int, int]:

@@ -34,7 +34,7 @@ def build(job: Job) -> None:
     for (mount, options), copy in zip(wanted, copies, strict=True):
         _mount_one(job, mount, options, copy)
     if job.proc < 0 and job.linux.get("sysctl"):
-        job.proc = mounts.new("proc")
+        job.proc = mounts.new("proc", (), 0, "proc")
         _write_sysctls(job)
     devices.create(job)
     _make_cwd(job)
@@ -88,7 +88,7 @@ def _mount_one(job: Job, mount: Mount, options: mounts.Options, copy: int) -> No
         target = make(job.root, destination)
         _refuse_procfs(destination, shown, kind, copy, target, label)
     job.trying(f"{label}: mount {source}:{shown}")
-    made = copy if copy >= 0 else _new_mount(job, kind, options, target)
+    made = copy if copy >= 0 else _new_mount(job, kind, source or kind, options, target)
     if copy >= 0:
         mounts.adjust(copy, options)
     if kind == "proc":
@@ -139,14 +139,14 @@ def _refuse_procfs(destination: bytes, shown: str, kind: str, copy: int, target:
         raise Failed(INIT, 0, f'{label}: {check}: "{shown}" cannot be mounted because {reason}')
 
 
-def _new_mount(job: Job, kind: str, options: mounts.Options, target: int) -> int:
+def _new_mount(job: Job, kind: str, source: str, options: mounts.Options, target: int) -> int:
     data = options.data
     if kind == "cgroup":
         return _cgroup_mount(job, options)
     if kind == "tmpfs" and not any(key == "mode" for key, _ in data):
         data = (*data, ("mode", f"{stat.S_IMODE(os.fstat(target).st_mode):o}"))
     try:
-        return mounts.new(kind, data, options.attributes, "" if kind in ("proc", "sysfs", "mqueue", "devpts") else kind)
+        return mounts.new(kind, data, options.attributes, source)
     except PermissionError:
         if kind != "sysfs":
             raise
@@ -238,26 +238,30 @@ def _set_read_only(job: Job, path: str) -> None:
 def _mask(job: Job, masked: Sequence[str]) -> None:
     """Cover paths with an empty file or directory of our own read-only tmpfs, never with what is in the container
     (CVE-2025-31133)."""
-    source = -1
+    targets: list[tuple[int, bool]] = []
     for path in masked:
         job.trying(f"masking {path}")
         target = _open_existing(job, path)
-        if target < 0:
-            continue
-        if source < 0:
-            source = _mask_source()
-        kind = "directory" if stat.S_ISDIR(os.fstat(target).st_mode) else "file"
-        copy = mounts.copy(kind, dirfd=source)
+        if target >= 0:
+            targets.append((target, stat.S_ISDIR(os.fstat(target).st_mode)))
+    if not targets:
+        return
+    source = _mask_source()
+    for target, is_directory in targets:
+        if is_directory:  # below a mask it stays out of sight; closing it unattached would wait for a grace period
+            libc.move_mount(source, target)
+            break
+    for target, is_directory in targets:
+        copy = mounts.copy("directory" if is_directory else "file", dirfd=source)
         libc.move_mount(copy, target)
         os.close(copy)
         os.close(target)
-    if source >= 0:
-        os.close(source)
+    os.close(source)
 
 
 def _mask_source() -> int:
     attributes = libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NODEV | libc.MOUNT_ATTR_NOEXEC
-    source = mounts.new("tmpfs", [("mode", "755"), ("nr_inodes", "8")], attributes, "mask")
+    source = mounts.new("tmpfs", [("mode", "755"), ("nr_inodes", "8")], attributes, "tmpfs")
     libc.mkdir_at(source, "directory", 0o555)
     os.close(libc.open_at(source, "file", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444))
     libc.mount_setattr(source, set=libc.MOUNT_ATTR_RDONLY)
