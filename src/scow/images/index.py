@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 from scow.metadata.images import ImageRow, NameRow
+from scow.oci.media import OCI_MANIFEST
 
 REF_NAME = "org.opencontainers.image.ref.name"
 
@@ -27,4 +28,4 @@ def render(rows: Mapping[str, ImageRow], names: Iterable[NameRow]) -> bytes:
 
 
 def _descriptor(row: ImageRow) -> dict[str, object]:
-    return {"mediaType": row.media_type, "digest": row.manifest, "size": row.manifest_size}
+    return {"mediaType": OCI_MANIFEST, "digest": row.listed, "size": row.listed_size}

@@ -35,7 +35,7 @@ class Stored:
 class _Incoming:
     """The compressed side: counts, hashes and writes what passes."""
 
-    def __init__(self, source: Source, ingest: Ingest, algorithm: str) -> None:
+    def __init__(self, source: Source, ingest: Ingest | None, algorithm: str) -> None:
         self._source = source
         self._ingest = ingest
         self._algorithm = algorithm
@@ -46,7 +46,8 @@ class _Incoming:
         chunk = self._source()
         if chunk:
             self._hash.update(chunk)
-            self._ingest.write(chunk)
+            if self._ingest is not None:
+                self._ingest.write(chunk)
             self.size += len(chunk)
         return chunk
 
@@ -72,10 +73,30 @@ def store_layer(
 ) -> Stored:
     """Store and unpack a layer blob that `source` delivers."""
     ingest = blobs.ingest()
+    try:
+        stored = unpack_layer(
+            _Incoming(source, ingest, descriptor.digest.algorithm), descriptor, diff_id, trees, limits
+        )
+        ingest.commit(descriptor.digest)
+        return stored
+    finally:
+        ingest.close()
+
+
+def unpack_stored(
+    descriptor: Descriptor, diff_id: str, blobs: BlobStore, trees: Trees, limits: Limits = DEFAULT
+) -> Stored:
+    """Unpack a layer whose blob is in the store already; the blob is verified on the way."""
+    with open(blobs.path(descriptor.digest), "rb", buffering=0) as stream:
+        incoming = _Incoming(lambda: stream.read(1 << 20), None, descriptor.digest.algorithm)
+        return unpack_layer(incoming, descriptor, diff_id, trees, limits)
+
+
+def unpack_layer(incoming: "_Incoming", descriptor: Descriptor, diff_id: str, trees: Trees, limits: Limits) -> Stored:
+    """A new directory with the layer's content; none when digest, size or diff id are wrong."""
     directory = trees.create()
     done = False
     try:
-        incoming = _Incoming(source, ingest, descriptor.digest.algorithm)
         try:
             plain = Decompressed(incoming, limits)
             unpacked = unpack_into(trees.path(directory), plain, limits)
@@ -87,11 +108,9 @@ def store_layer(
             raise CorruptLayer(
                 f"layer {descriptor.digest.short}: its content is not the diff id {diff_id} of the config"
             )
-        ingest.commit(descriptor.digest)
         done = True
         return Stored(diff_id, directory, unpacked)
     finally:
-        ingest.close()
         if not done:
             trees.remove(directory)
 

@@ -71,7 +71,7 @@ async def pull(
         held = [*wanted.chain, *(digest for digest, _ in wanted.blobs)]
         try:
             with parts.catalog.hold(held):
-                if known is None:
+                if known is None or not all(parts.blobs.has(layer.digest) for layer in wanted.manifest.layers):
                     await _fetch_layers(parts, client, wanted, report)
                 image = await _publish(parts, wanted)
         except BaseException:
@@ -273,6 +273,9 @@ async def _settled(worker: "asyncio.Future[Stored | None]") -> Stored | None:
 
 async def _publish(parts: Parts, wanted: _Wanted) -> Image:
     """Documents into the blob store, everything onto the disk, then the rows."""
+    listed = manifests.as_oci(wanted.manifest, wanted.documents[wanted.manifest_digest])
+    listed_digest = Digest.of(listed)
+    wanted.documents[listed_digest] = listed
     for digest, data in wanted.documents.items():
         parts.blobs.put(data, digest)
     await parts.run(sync, parts.blobs.root)
@@ -281,6 +284,8 @@ async def _publish(parts: Parts, wanted: _Wanted) -> Image:
         manifest=str(wanted.manifest_digest),
         media_type=wanted.manifest.media_type,
         manifest_size=len(wanted.documents[wanted.manifest_digest]),
+        listed=str(listed_digest),
+        listed_size=len(listed),
         stored_at=parts.clock(),
     )
     reference = wanted.reference

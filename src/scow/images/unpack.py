@@ -22,6 +22,7 @@ from scow.images.archive import entry as kinds
 from scow.images.archive.entry import Entry
 from scow.images.archive.limits import InvalidArchive
 from scow.images.archive.reader import TarReader
+from scow.images.archive.xattrs import kept
 from scow.linux import paths
 
 WHITEOUT = b".wh."
@@ -316,20 +317,13 @@ class Unpacker:
 
     def _set_xattrs(self, fd: int, entry: Entry) -> None:
         for key, value in (entry.xattrs or {}).items():
-            if not _kept_xattr(key):
+            if not kept(key):
                 continue
             try:
                 os.setxattr(fd, key, value)
             except OSError as error:
                 if error.errno not in (errno.ENOTSUP, errno.EPERM):
                     raise
-
-
-def _kept_xattr(key: str) -> bool:
-    """Only what describes the file itself. trusted.overlay.* would steer overlayfs, labels belong to the host."""
-    if key.startswith("user."):
-        return not key.startswith("user.overlay.")
-    return key in ("security.capability", "system.posix_acl_access", "system.posix_acl_default")
 
 
 def _write_sparse(fd: int, entry: Entry, reader: TarReader) -> None:

@@ -16,6 +16,8 @@ SCHEMA: tuple[str, ...] = (
         manifest text not null,
         media_type text not null,
         manifest_size integer not null,
+        listed text not null,
+        listed_size integer not null,
         parent text not null,
         stored_at integer not null
     ) without rowid, strict""",
@@ -51,12 +53,16 @@ SCHEMA: tuple[str, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ImageRow:
-    """One image: `id` is the config's digest, `manifest` the digest of its manifest, `stored_at` Unix nanoseconds."""
+    """One image: `id` is the config's digest, `manifest` its manifest as it came (a push sends these bytes), `listed`
+    the same as an OCI manifest, for readers of the image layout. `stored_at` is in Unix nanoseconds.
+    """
 
     id: str
     manifest: str
     media_type: str
     manifest_size: int
+    listed: str
+    listed_size: int
     parent: str = ""
     stored_at: int = 0
 
@@ -110,7 +116,7 @@ def load(database: Database) -> ImageTables:
         images=tuple(
             ImageRow(*row)
             for row in database.read(
-                "select id, manifest, media_type, manifest_size, parent, stored_at from images order by stored_at"
+                "select id, manifest, media_type, manifest_size, listed, listed_size, parent, stored_at from images order by stored_at"
             )
         ),
         names=tuple(
@@ -137,9 +143,18 @@ async def insert_image(
 
     def work(connection: sqlite3.Connection) -> None:
         connection.execute(
-            "insert into images (id, manifest, media_type, manifest_size, parent, stored_at) values (?, ?, ?, ?, ?, ?)"
+            "insert into images (id, manifest, media_type, manifest_size, listed, listed_size, parent, stored_at) values (?, ?, ?, ?, ?, ?, ?, ?)"
             " on conflict (id) do nothing",
-            (image.id, image.manifest, image.media_type, image.manifest_size, image.parent, image.stored_at),
+            (
+                image.id,
+                image.manifest,
+                image.media_type,
+                image.manifest_size,
+                image.listed,
+                image.listed_size,
+                image.parent,
+                image.stored_at,
+            ),
         )
         connection.executemany(
             "insert or ignore into image_blobs (image_id, digest, size) values (?, ?, ?)",

@@ -5,7 +5,7 @@ agree, and nothing has both layers and manifests (CVE-2021-41190).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scow.oci import media
@@ -104,3 +104,16 @@ def render_manifest(config: Descriptor, layers: Sequence[Descriptor]) -> bytes:
         "layers": [layer.document() for layer in layers],
     }
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+def as_oci(manifest: Manifest, data: bytes) -> bytes:
+    """The manifest `data` itself when it is an OCI one, else the OCI manifest of the same blobs."""
+    if manifest.media_type == media.OCI_MANIFEST:
+        return data
+    config = replace(manifest.config, media_type=media.OCI_CONFIG)
+    return render_manifest(config, [replace(layer, media_type=_oci_layer(layer)) for layer in manifest.layers])
+
+
+def _oci_layer(layer: Descriptor) -> str:
+    kind = layer.media_type.rpartition(".")[2].rpartition("+")[2]
+    return f"{media.OCI_LAYER}+{kind}" if kind in ("gzip", "zstd") else media.OCI_LAYER
