@@ -28,7 +28,8 @@ _LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=BBBBBBBBI")
 _ADDRESS_ATTRIBUTE, _NAME, _MTU, _MASTER, _LINKINFO, _NET_NS_FD, _AF_SPEC = 1, 3, 4, 10, 18, 28, 26
-_INFO_KIND, _INFO_DATA = 1, 2
+_INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
+_PORT_MODE = 4
 _VETH_PEER = 1
 _MAIN_TABLE = 254
 
@@ -104,6 +105,14 @@ def no_ipv6_address(name: str) -> Message:
     """The link gets no IPv6 link-local address of its own when it comes up (address generation mode none)."""
     inet6 = nested(socket.AF_INET6, attribute(8, b"\x01"))
     return _NEWLINK, ACK, _link(0, text(_NAME, name), nested(_AF_SPEC, inet6))
+
+
+def hairpin(name: str) -> Message:
+    """A bridge port may send a frame back to where it came from. With br_netfilter loaded (Docker loads it) a packet that
+    is led back to its own container does not pass through the host's routing but is turned round in the bridge.
+    """
+    port = nested(_INFO_SLAVE_DATA, attribute(_PORT_MODE, b"\x01"))
+    return _NEWLINK, ACK, _link(0, text(_NAME, name), nested(_LINKINFO, text(_INFO_SLAVE_KIND, "bridge"), port))
 
 
 def delete_link(index: int) -> Message:

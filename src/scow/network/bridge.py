@@ -75,11 +75,11 @@ def ensure(wanted: Wanted, record: Record) -> Place:
 
 def _choose(wanted: Wanted, present: Sequence[tuple[str, int]], used: Sequence[IPv4Network]) -> IPv4Interface:
     """Which address the bridge has. Live containers keep theirs: a range is not changed under them."""
-    here: list[IPv4Interface] = [IPv4Interface(f"{address}/{length}") for address, length in present]
-    if wanted.live:
-        for candidate in (*here, *([IPv4Interface(wanted.recorded)] if wanted.recorded else ())):
-            if all(address in candidate.network for address in wanted.live):
-                return candidate
+    here = [IPv4Interface(f"{address}/{length}") for address, length in present]
+    recorded = [IPv4Interface(wanted.recorded)] if wanted.recorded else []
+    for candidate in here + recorded:
+        if wanted.live and all(address in candidate.network for address in wanted.live):
+            return candidate
     if wanted.bip:
         interface = parse_bip(wanted.bip)
         for network in used:
@@ -88,10 +88,9 @@ def _choose(wanted: Wanted, present: Sequence[tuple[str, int]], used: Sequence[I
         return interface
     if here:
         return here[0]
-    if wanted.recorded:
-        interface = IPv4Interface(wanted.recorded)
-        if not any(network.overlaps(interface.network) for network in used):
-            return interface
+    for candidate in recorded:
+        if not any(network.overlaps(candidate.network) for network in used):
+            return candidate
     return choose_range(used)
 
 

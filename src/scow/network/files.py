@@ -52,24 +52,31 @@ def resolv_text(
     options: Sequence[str],
     *,
     overrides: Sequence[str] = (),
+    other: Sequence[str] = (),
+    invalid: Sequence[str] = (),
+    fallback: bool = False,
     host_path: str = "/etc/resolv.conf",
     host_network: bool = False,
 ) -> str:
-    """/etc/resolv.conf. overrides: which of "nameservers", "search", "options" the user gave (shown in the comments).
+    """/etc/resolv.conf; a search list of "." alone means none. The rest is told in comments.
 
-    A search list of "." alone means none. host_network: the container shares the host's network namespace.
+    overrides: which of "nameservers", "search", "options" the user gave. other: lines of the host's file that are kept.
+    invalid: the host's nameservers that are no addresses. fallback: the nameservers are the default ones, since none of
+    the host's can be used. host_network: the container shares the host's network namespace.
     """
     body = [f"nameserver {one}\n" for one in nameservers]
     if search and tuple(search) != (".",):
         body.append(f"search {' '.join(search)}\n")
     if options:
         body.append(f"options {' '.join(options)}\n")
+    body.extend(f"{line}\n" for line in other)
     notes = [f"# Based on host file: '{host_path}'{'' if host_network else ' (legacy)'}\n"]
-    if not host_network and not nameservers:
-        notes.append("# NO EXTERNAL NAMESERVERS DEFINED\n")
+    if fallback:
+        notes.append("# Used default nameservers.\n")
+    if invalid:
+        notes.append(f"# Invalid nameservers: [{' '.join(invalid)}]\n")
     shown = [one for one in ("nameservers", "search", "options") if one in overrides]
     notes.append(f"# Overrides: [{' '.join(shown)}]\n")
-    ndots = [one for one in options if one.startswith("ndots:")]
-    if ndots:
+    if any(one.startswith("ndots:") for one in options):
         notes.append(f"# Option ndots from: {'override' if 'options' in overrides else 'host'}\n")
     return _RESOLV_HEAD + "\n" + "".join(body) + "\n" + "".join(notes)

@@ -72,15 +72,24 @@ def let_by(bridge: str) -> list[str]:
     return changed
 
 
-def _legacy_let_by(bridge: str) -> bool:
-    """The same for the old iptables tables of the kernel, where nft cannot look."""
-    program = shutil.which("iptables-legacy")
+def _legacy_program() -> str | None:
+    """iptables-legacy, where its tables are in use: to run it elsewhere would load them."""
     try:
         with open(_LEGACY_TABLES, encoding="ascii") as file:
             used = "filter" in file.read().split()
     except OSError:
         used = False
-    if program is None or not used:
+    return shutil.which("iptables-legacy") if used else None
+
+
+def _legacy_rule(chain: str, direction: str, bridge: str) -> tuple[str, ...]:
+    return (chain, direction, bridge, "-m", "comment", "--comment", comment(bridge), "-j", "ACCEPT")
+
+
+def _legacy_let_by(bridge: str) -> bool:
+    """The same for the old iptables tables of the kernel, where nft cannot look."""
+    program = _legacy_program()
+    if program is None:
         return False
     listing = _legacy(program, "-S", "FORWARD")
     if "-P FORWARD DROP" not in listing:
@@ -88,7 +97,7 @@ def _legacy_let_by(bridge: str) -> bool:
     chain = "DOCKER-USER" if "-A FORWARD -j DOCKER-USER" in listing else "FORWARD"
     changed = False
     for direction in ("-i", "-o"):
-        rule = (chain, direction, bridge, "-m", "comment", "--comment", comment(bridge), "-j", "ACCEPT")
+        rule = _legacy_rule(chain, direction, bridge)
         if subprocess.run([program, "-w", "-C", *rule], capture_output=True, check=False).returncode != 0:
             _legacy(program, "-I", *rule)
             changed = True
@@ -112,10 +121,10 @@ def undo(bridge: str) -> None:
     )
     if script:
         nftables.load(script)
-    program = shutil.which("iptables-legacy")
+    program = _legacy_program()
     if program is None:
         return
     for chain in ("DOCKER-USER", "FORWARD"):
         for direction in ("-i", "-o"):
-            rule = (chain, direction, bridge, "-m", "comment", "--comment", comment(bridge), "-j", "ACCEPT")
-            subprocess.run([program, "-w", "-D", *rule], capture_output=True, check=False)
+            command = [program, "-w", "-D", *_legacy_rule(chain, direction, bridge)]
+            subprocess.run(command, capture_output=True, check=False)

@@ -17,7 +17,8 @@ from scow.network.ipam import AddressPool, mac_for
 from scow.network.sandbox import Place, Ready
 from scow.network.tasks import TaskSet
 
-_CALM = 30.0
+_CALM = 3.0
+_MOMENT = 0.002
 _FIRST_LOOK, _SECOND_LOOK, _PATIENCE = 0.05, 0.1, 0.5
 
 
@@ -89,8 +90,10 @@ class SandboxPool:
         self._ready: list[Ready] = []
         self._waiters: deque[asyncio.Future[Ready]] = deque()
         self._filler: asyncio.Task[None] | None = None
-        self._last_miss = 0.0
+        self._trimmer: asyncio.Task[None] | None = None
+        self._last_take = 0.0
         self._unusual: set[IPv4Address] = set()
+        self._in_the_making: set[IPv4Address] = set()
         self._one_at_a_time = asyncio.Lock()
 
     def __len__(self) -> int:
@@ -101,15 +104,14 @@ class SandboxPool:
 
     async def take(self) -> Ready:
         """The next sandbox; waits for one to be made when none is ready. ResourceExhausted when addresses ran out."""
-        now = time.monotonic()
+        self._last_take = time.monotonic()
         if self._ready:
-            if now - self._last_miss > _CALM:
-                self._target = self._low
             taken = self._ready.pop(0)
             self._fill()
             return taken
         self._target = min(self._high, max(1, self._target) * 2)
-        self._last_miss = now
+        if self._trimmer is None or self._trimmer.done():
+            self._trimmer = self._tasks.spawn(self._trim(), "sandbox pool trimmer")
         waiter: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self._fill()
@@ -167,6 +169,16 @@ class SandboxPool:
         if self._filler is None or self._filler.done():
             self._filler = self._tasks.spawn(self._work(), "sandbox pool")
 
+    async def _trim(self) -> None:
+        """When the rush is over, what it made the pool grow by is given up."""
+        rest = _CALM
+        while rest > 0:
+            await asyncio.sleep(rest)
+            rest = self._last_take + _CALM - time.monotonic()
+        self._target = self._low
+        while len(self._ready) > self._low:
+            self.discard(self._ready.pop())
+
     async def _work(self) -> None:
         while self._waiters or len(self._ready) < self._target:
             try:
@@ -192,22 +204,27 @@ class SandboxPool:
                     raise
 
     async def _claim(self, address: IPv4Address) -> None:
-        for ready in self._ready:
-            if ready.address == address:  # our own stock is not in anybody's way
-                self._ready.remove(ready)
-                self.discard(ready)
-                break
+        """Our own stock, also what is just being made or taken down, is not in anybody's way."""
         while True:
+            for ready in self._ready:
+                if ready.address == address:
+                    self._ready.remove(ready)
+                    self.discard(ready)
+                    break
             try:
                 return self._addresses.hold(address)
             except Conflict:
-                if not self._reaper.expects(address):
+                if self._reaper.expects(address):
+                    await self._reaper.freed()
+                elif address in self._in_the_making:
+                    await asyncio.sleep(_MOMENT)
+                else:
                     raise
-                await self._reaper.freed()
 
     async def _make(self, address: IPv4Address, mac_address: str, announce: bool) -> Ready:
         """In a thread. A caller that is cancelled leaves no namespace behind: what comes late is discarded."""
         endpoint_id = sandbox.new_endpoint_id()
+        self._in_the_making.add(address)
         loop = asyncio.get_running_loop()
         async with self._one_at_a_time:
             making = loop.run_in_executor(
@@ -221,6 +238,8 @@ class SandboxPool:
             except BaseException:
                 self._addresses.release(address)
                 raise
+            finally:
+                self._in_the_making.discard(address)
 
     def _late(self, making: "asyncio.Future[Ready]") -> None:
         with contextlib.suppress(BaseException):

@@ -3,7 +3,7 @@
 A program of its own, one per daemon, started when the first port is published at an IPv6 address: the kernel translates
 no IPv6 to IPv4, and traffic must go on when the daemon does not. It imports little (three megabytes), drops its
 privileges, listens on no address by itself: bound sockets come from the daemon over the control socket (SOCK_SEQPACKET,
-inherited as standard input, the peer's user checked).
+inherited as standard input, the peer's user checked). Its path is the one argument.
 
 Messages are text: "add PROTOCOL KEY ADDRESS PORT" lines with one socket each, in order; "remove KEY …" answered by
 "removed"; "list" answered by "KEY ADDRESS PORT" lines. It ends when it has had nothing to do for some seconds.
@@ -15,6 +15,7 @@ import resource
 import select
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable
 
@@ -242,7 +243,8 @@ class UdpListener:
 class Relay:
     """The program: control connections, listeners, sessions."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, path: str) -> None:
+        self._path = os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
         self.loop = Loop()
         self.streams: set[Stream] = set()
         self.paused: set[TcpListener] = set()
@@ -311,6 +313,8 @@ class Relay:
             for listener in self._listeners.values():
                 if isinstance(listener, UdpListener):
                     listener.expire(now)
+            if os.fstat(self._path).st_nlink == 0:
+                return  # another relay has taken over, or the daemon's directories are gone
             if self._listeners or self.streams:
                 idle_since = now
             elif now - idle_since > _END_AFTER:
@@ -319,7 +323,7 @@ class Relay:
 
 def main() -> None:
     control = socket.socket(fileno=0)
-    relay = Relay(control)
+    relay = Relay(control, sys.argv[1])
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if os.getuid() == 0:

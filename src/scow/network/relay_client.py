@@ -136,7 +136,7 @@ class RelayClient:
             os.chmod(self._path, 0o600)
             control.listen(8)
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-B", relay.__file__],
+                [sys.executable, "-I", "-S", "-B", relay.__file__, self._path],
                 stdin=control.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

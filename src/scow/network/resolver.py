@@ -1,8 +1,10 @@
-"""Which resolvers of the host a container can use. Pure, but for `read_host`."""
+"""Which resolvers of the host a container can use, and the resolv.conf it gets. Pure, but for `read_host`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
+
+from scow.network.files import resolv_text
 
 _HOST_FILE = "/etc/resolv.conf"
 _BEHIND_STUB = "/run/systemd/resolve/resolv.conf"
@@ -13,45 +15,57 @@ _LIMIT = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class ResolvConf:
-    """What a resolv.conf says, in its order."""
+    """What a resolv.conf says, in its order. invalid: nameservers that are no addresses; other: lines kept as they are."""
 
     nameservers: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    other: tuple[str, ...] = ()
+    invalid: tuple[str, ...] = ()
     path: str = _HOST_FILE
+    fallback: bool = field(default=False)
 
 
 def parse(text: str, path: str = _HOST_FILE) -> ResolvConf:
-    """A resolv.conf(5); the last search or domain line counts, unknown lines do not."""
+    """A resolv.conf(5); the last search or domain line counts."""
     nameservers: list[str] = []
+    invalid: list[str] = []
     search: tuple[str, ...] = ()
     options: list[str] = []
+    other: list[str] = []
     for line in text.splitlines():
         words = line.split()
-        if len(words) < 2 or words[0][0] in "#;":
+        if not words or words[0][0] in "#;":
             continue
         if words[0] == "nameserver":
-            nameservers.append(words[1])
+            if len(words) > 1:
+                (nameservers if _is_address(words[1]) else invalid).append(words[1])
         elif words[0] in ("search", "domain"):
-            search = tuple(words[1:])
+            search = tuple(words[1:]) if len(words) > 1 else search
         elif words[0] == "options":
             options.extend(words[1:])
-    return ResolvConf(tuple(nameservers), search, tuple(options), path)
+        else:
+            other.append(" ".join(words))
+    return ResolvConf(tuple(nameservers), search, tuple(options), tuple(other), tuple(invalid), path)
 
 
-def is_local(nameserver: str) -> bool:
-    """Whether an address means the host itself, so that it means nothing in a container. What is no address, too."""
+def _is_address(text: str) -> bool:
     try:
-        address = ip_address(nameserver.partition("%")[0])
+        ip_address(text)
     except ValueError:
-        return True
-    return address.is_loopback or address.is_unspecified
+        return False
+    return True
+
+
+def is_loopback(nameserver: str) -> bool:
+    """Whether it would mean the container itself, once inside."""
+    return ip_address(nameserver).is_loopback
 
 
 def for_container(host: ResolvConf, *, ipv6: bool = False) -> ResolvConf:
     """Without resolvers that a container cannot reach; Docker's fallback when none is left."""
-    usable = tuple(one for one in host.nameservers if not is_local(one) and (ipv6 or ":" not in one))
-    return ResolvConf(usable or FALLBACK, host.search, host.options, host.path)
+    usable = tuple(one for one in host.nameservers if not is_loopback(one) and (ipv6 or ":" not in one))
+    return ResolvConf(usable or FALLBACK, host.search, host.options, host.other, host.invalid, host.path, not usable)
 
 
 def read_host(path: str = _HOST_FILE, behind_stub: str = _BEHIND_STUB) -> ResolvConf:
@@ -72,6 +86,27 @@ def _read(path: str) -> ResolvConf:
         return ResolvConf(path=path)
 
 
-def overridden(host: Sequence[str], override: Sequence[str]) -> Sequence[str]:
-    """A list of the user's replaces the host's as a whole."""
-    return override or host
+def container_text(
+    host: ResolvConf,
+    dns: Sequence[str] = (),
+    search: Sequence[str] = (),
+    options: Sequence[str] = (),
+    *,
+    host_network: bool = False,
+) -> str:
+    """A container's whole /etc/resolv.conf as Docker 26 writes it. host: `read_host()`. Each list that the user gave
+    replaces the host's; with the host's network namespace the host's resolvers are all reachable, loopback included.
+    """
+    given = {"nameservers": dns, "search": search, "options": options}
+    usable = host if host_network or dns else for_container(host)
+    return resolv_text(
+        list(dns or usable.nameservers),
+        list(search or usable.search),
+        list(options or usable.options),
+        overrides=[name for name, value in given.items() if value],
+        other=usable.other,
+        invalid=() if dns else usable.invalid,
+        fallback=usable.fallback,
+        host_path=host.path,
+        host_network=host_network,
+    )

@@ -100,6 +100,7 @@ def _make_here(place: Place, address: IPv4Address, mac_address: str, endpoint_id
         host.send(
             [
                 rtnetlink.new_veth(veth, place.bridge_index, place.mtu, _INSIDE, mac_address, netns),
+                rtnetlink.hairpin(veth),
                 rtnetlink.no_ipv6_address(veth),
                 rtnetlink.set_up(veth),
             ]

@@ -1,0 +1,73 @@
+"""The rule set as text, the elements as bytes, and where accepting rules go in other people's chains."""
+
+from ipaddress import IPv4Network
+
+import pytest
+
+from scow.model.ports import Port, PublishedPort
+from scow.network import foreign
+from scow.network.firewall import Publications, Shape, elements, ruleset, table_name
+
+SHAPE = Shape("scow", "scow0", IPv4Network("172.29.0.0/16"))
+WEB = Publications(
+    "172.29.0.2",
+    (
+        PublishedPort(Port(80), "0.0.0.0", 8080),
+        PublishedPort(Port(80), "::", 8080),
+        PublishedPort(Port(53, "udp"), "127.0.0.1", 5353),
+    ),
+)
+
+
+def test_elements_in_the_kernels_form() -> None:
+    assert elements([WEB]) == {
+        "publish": {bytes.fromhex("06000000 1f900000"): bytes.fromhex("ac1d0002 00500000")},
+        "publish_at": {bytes.fromhex("7f000001 11000000 14e90000"): bytes.fromhex("ac1d0002 00350000")},
+    }
+
+
+def test_the_rule_set_holds_every_publication_and_replaces_the_table_in_one_go() -> None:
+    text = ruleset(SHAPE, [WEB])
+    assert text.startswith("table ip scow {\n}\ndelete table ip scow\ntable ip scow {\n")
+    assert "elements = { tcp . 8080 : 172.29.0.2 . 80 }" in text
+    assert "elements = { 127.0.0.1 . udp . 5353 : 172.29.0.2 . 53 }" in text
+    assert "elements" not in ruleset(SHAPE, [])
+
+
+def test_what_was_not_published_is_dropped_last() -> None:
+    inward = ruleset(SHAPE, []).partition("chain inward {")[2].partition("}")[0].split("\n")
+    assert [line.strip() for line in inward if line.strip()] == [
+        "ct state established,related accept",
+        "ct status dnat accept",
+        'iifname "scow0" accept',
+        "drop",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bridge", "table"),
+    [("scow0", "scow"), ("sct_1", "scow_sct_1"), ("br-1.2", "scow_x"), ("a" * 15, "scow_" + "a" * 15)],
+)
+def test_tables_of_several_daemons_have_names_of_their_own(bridge: str, table: str) -> None:
+    name = table_name(bridge)
+    assert name.startswith(table) and name.replace("_", "").isalnum() and len(name) < 32
+    assert table_name("br-1.2") != table_name("br.1-2")
+
+
+def chain(name: str, **base: str) -> dict[str, dict[str, str]]:
+    return {"chain": {"family": "ip", "table": "filter", "name": name, **base}}
+
+
+def test_accepting_rules_go_where_docker_keeps_its_users_rules() -> None:
+    dropping = chain("FORWARD", hook="forward", policy="drop")
+    accepting = chain("FORWARD", hook="forward", policy="accept")
+    assert foreign.blocking_chain([accepting, chain("DOCKER-USER")], [], "scow0") is None
+    assert foreign.blocking_chain([], [], "scow0") is None
+    assert foreign.blocking_chain([dropping], [], "scow0") == foreign.Chain("FORWARD")
+    rules = [
+        {"rule": {"chain": "DOCKER-USER", "handle": 4, "comment": "scow scow0"}},
+        {"rule": {"chain": "DOCKER-USER", "handle": 5, "comment": "scow sct1"}},
+        {"rule": {"chain": "FORWARD", "handle": 6, "comment": "scow scow0"}},
+    ]
+    found = foreign.blocking_chain([dropping, chain("DOCKER-USER")], rules, "scow0")
+    assert found == foreign.Chain("DOCKER-USER", (4,))
