@@ -77,14 +77,14 @@ async def _make(
             id=container_id,
             name=name,
             created_at=engine.clock(),
-            image_id=image.id,
+            image_id=str(image.id),  # a plain string, whatever the store uses
             image_ref=request.config.image,
             config=config,
             host=host,
             path=command[0],
             args=command[1:],
             mount_points=points,
-            layers=image.chain_ids,
+            layers=tuple(str(chain_id) for chain_id in image.chain_ids),
         )
         await mounting.fill_new_volumes(engine, container, made)
         entry = await engine.containers.add(container)

@@ -1,7 +1,6 @@
 """From a Container record to the OCI runtime specification that the process side executes."""
 
 import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,7 +56,7 @@ def build(container: Container, around: Surroundings) -> Spec:
         "readonlyPaths": [] if options.unmask_all else list(security.read_only_paths(host)),
         "rootfsPropagation": mounts.rootfs_propagation(host, container.mount_points),
     }
-    profile = security.seccomp_profile(host, options, caps, platform.machine())
+    profile = security.seccomp_profile(host, options, caps)
     if profile is not None:
         linux["seccomp"] = profile
     return {

@@ -1,9 +1,9 @@
 """--security-opt, --privileged, masked and read-only paths, seccomp."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from scow.engine.spec import seccomp
 from scow.errors import InvalidArgument
 from scow.model.container import HostConfig
 
@@ -34,7 +34,7 @@ class SecurityOptions:
 
 def parse(options: tuple[str, ...]) -> SecurityOptions:
     """Every word is understood or refused by name."""
-    no_new_privileges, seccomp, unmask = False, None, False
+    no_new_privileges, profile, unmask = False, None, False
     for word in options:
         key, separator, value = word.partition("=") if "=" in word else word.partition(":")
         if key == "no-new-privileges":
@@ -42,40 +42,25 @@ def parse(options: tuple[str, ...]) -> SecurityOptions:
                 raise InvalidArgument(f"invalid --security-opt: {word!r}: no-new-privileges takes true or false")
             no_new_privileges = value != "false"
         elif key == "seccomp" and separator:
-            seccomp = value
+            profile = None if value == "builtin" else value
             if value not in ("unconfined", "builtin"):
-                _check_profile(value)
-            elif value == "builtin":
-                seccomp = None
+                seccomp.custom(value, frozenset())
         elif key == "systempaths" and value == "unconfined":
             unmask = True
         elif key in ("apparmor", "label") and value in ("unconfined", "disable"):
             continue  # there is none to switch off: the wish is met
         else:
             raise InvalidArgument(f'invalid --security-opt 2: "{word}"')
-    return SecurityOptions(no_new_privileges, seccomp, unmask)
+    return SecurityOptions(no_new_privileges, profile, unmask)
 
 
-def _check_profile(text: str) -> None:
-    try:
-        profile = json.loads(text)
-    except ValueError as error:
-        raise InvalidArgument(f"Decoding seccomp profile failed: {error}") from None
-    if not isinstance(profile, dict) or not isinstance(profile.get("defaultAction"), str):
-        raise InvalidArgument("Decoding seccomp profile failed: it has no defaultAction")
-
-
-def seccomp_profile(
-    host: HostConfig, options: SecurityOptions, capabilities: list[str], architecture: str
-) -> dict[str, Any] | None:
+def seccomp_profile(host: HostConfig, options: SecurityOptions, capabilities: list[str]) -> dict[str, Any] | None:
     """linux.seccomp, or None when unconfined."""
-    from scow.oci import seccomp_default
-
     if host.privileged or options.seccomp == "unconfined":
         return None
     if options.seccomp is None:
-        return seccomp_default.default_profile(frozenset(capabilities), architecture)
-    return seccomp_default.resolve_profile(json.loads(options.seccomp), frozenset(capabilities), architecture)
+        return seccomp.default(frozenset(capabilities))
+    return seccomp.custom(options.seccomp, frozenset(capabilities))
 
 
 def masked_paths(host: HostConfig) -> tuple[str, ...]:
