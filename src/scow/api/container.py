@@ -111,7 +111,6 @@ class Port(msgspec.Struct):
 
 class SummaryHostConfig(msgspec.Struct):
     NetworkMode: str
-    Annotations: dict[str, str] | UnsetType = UNSET
 
 
 class SummaryNetworks(msgspec.Struct):

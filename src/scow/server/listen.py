@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("scow.server")
 _BACKLOG = 1024
+_LONGEST_ADDRESS = 107  # bytes of a unix socket's address, without its NUL
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,39 +139,34 @@ def tls_context(files: TlsFiles) -> "ssl.SSLContext":
 def bind_unix(path: str, group: str = "") -> socket.socket:
     """A listening socket at `path`, mode 0660, owned by root and `group` (a name or a number; "" keeps root's).
 
-    It is made in a private directory and moved into place once owner and mode are right, so that nobody can connect
-    in between whatever the umask (CVE-2014-3499). Conflict when a daemon answers at `path`, or when something that
-    is not a socket lies there; a socket that nobody listens on is replaced.
+    Owner and mode are right before it listens, and until then nobody can connect, whatever the umask (CVE-2014-3499).
+    Conflict when a daemon answers at `path`, or when something that is not a socket lies there; a socket that nobody
+    listens on is replaced.
     """
     if not path.startswith("/"):
         raise InvalidArgument(f"invalid socket path {path!r}: it must be absolute")
     gid = _group_id(group) if group else -1
     directory, name = os.path.split(path)
     _check_free(path)
-    private = f".{name}.{os.getpid()}"
     os.makedirs(directory, mode=0o755, exist_ok=True)
     parent = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with suppress(OSError):
-            os.unlink(f"{private}/s", dir_fd=parent)
-        with suppress(FileExistsError):
-            os.mkdir(private, mode=0o700, dir_fd=parent)
-        # through the descriptor: the path of a socket may have 107 bytes only
-        sock.bind(f"/proc/self/fd/{parent}/{private}/s")
-        os.chmod(f"{private}/s", 0o660, dir_fd=parent)
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=parent)
+        os.fchmod(sock.fileno(), 0o600)  # what bind makes is never wider
+        short = len(os.fsencode(path)) <= _LONGEST_ADDRESS
+        sock.bind(path if short else f"/proc/self/fd/{parent}/{name}")
         if gid >= 0:
-            os.chown(f"{private}/s", -1, gid, dir_fd=parent, follow_symlinks=False)
+            os.chown(name, -1, gid, dir_fd=parent, follow_symlinks=False)
+        os.chmod(name, 0o660, dir_fd=parent)
         sock.listen(_BACKLOG)
         sock.setblocking(False)
-        os.rename(f"{private}/s", name, src_dir_fd=parent, dst_dir_fd=parent)
     except OSError as error:
         sock.close()
         kind = Forbidden if error.errno in (errno.EACCES, errno.EPERM) else Conflict
         raise kind(f"cannot make the socket {path}: {os.strerror(error.errno or 0)}") from error
     finally:
-        with suppress(OSError):
-            os.rmdir(private, dir_fd=parent)
         os.close(parent)
     return sock
 

@@ -7,7 +7,7 @@ from scow.engine.containers import diff, kill, pause, query, remove, rename, res
 from scow.errors import InvalidArgument, Unsupported
 from scow.server.docker.call import Call
 from scow.server.docker.convert.create import to_request
-from scow.server.docker.convert.inspect import show_inspect
+from scow.server.docker.convert.inspect import RUNNING, show_inspect
 from scow.server.docker.convert.listing import show_summary
 
 
@@ -44,7 +44,8 @@ async def inspect(call: Call) -> None:
     """GET /containers/{id}/json"""
     container = query.get(call.engine, call.name)
     sizes = await query.sizes(call.engine, container) if call.flag("size") else None
-    call.send(show_inspect(call.engine, container, query.execs(call.engine, container.id), sizes))
+    execs = query.execs(call.engine, container.id) if container.status.state in RUNNING else []
+    call.send(show_inspect(call.engine, container, execs, sizes))
 
 
 async def start_container(call: Call) -> None:

@@ -110,8 +110,8 @@ def _network(container: Container) -> dict[str, Any]:
 
 
 def _mount_points(container: Container) -> dict[str, Any]:
-    wishes = {os.path.normpath(wish.target): wish for wish in container.host.mounts}
-    hidden = {target for target, wish in wishes.items() if wish.origin == "tmpfs"}
+    wishes = {os.path.normpath(wish.target): wish for wish in container.host.mounts if wish.origin == "mount"}
+    hidden = {os.path.normpath(wish.target) for wish in container.host.mounts if wish.origin == "tmpfs"}
     points: dict[str, Any] = {}
     for point in container.mount_points:
         if point.target in hidden:

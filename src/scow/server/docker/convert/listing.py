@@ -35,7 +35,7 @@ def show_summary(
         Labels=container.config.labels,
         State=container.status.state,
         Status=status_text(container.status, now),
-        HostConfig=SummaryHostConfig("bridge" if mode == "default" else mode, container.host.annotations or UNSET),
+        HostConfig=SummaryHostConfig("bridge" if mode == "default" else mode),
         NetworkSettings=SummaryNetworks(show_networks(container, networks)),
         Mounts=show_mounts(container),
     )
