@@ -5,6 +5,7 @@ A slot is held by an flock for the life of the process. Whoever takes a slot rem
 
 import fcntl
 import os
+import subprocess
 from pathlib import Path
 from typing import IO
 
@@ -38,5 +39,15 @@ def take() -> Slot:
             lock.close()
             continue
         os.set_inheritable(lock.fileno(), False)
-        return Slot(number, lock)
+        slot = Slot(number, lock)
+        if not _taken_by_others(slot):
+            return slot
+        slot.release()
     raise RuntimeError(f"all {COUNT} test slots are in use ({LOCKS})")
+
+
+def _taken_by_others(slot: Slot) -> bool:
+    """The host has a route to the slot's range by a link that is not the slot's."""
+    network = slot.bip.rpartition(".")[0] + ".0/24"
+    routes = subprocess.run(["ip", "-o", "route", "show", network], capture_output=True, text=True).stdout
+    return any(f"dev {slot.bridge} " not in f"{line} " for line in routes.splitlines())
