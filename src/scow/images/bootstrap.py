@@ -43,13 +43,19 @@ async def bootstrap(store: LocalImageStore, names: Sequence[str], progress: Repo
 async def _one(store: LocalImageStore, name: str, progress: Report) -> Image:
     progress(PullProgress(f"Building {name} from the distribution's packages"))
     base = await _debian(store, progress) if name == "nginx" else None
-    trees = store.parts.trees
-    work = tempfile.mkdtemp(prefix="bootstrap-", dir=os.path.dirname(trees.root))
+    work = tempfile.mkdtemp(prefix=f"{name}-", dir=store.parts.scratch)
     tree = f"{work}/tree"
     os.mkdir(tree, 0o755)
     try:
         await _build(store, name, tree, work, base, lambda text: progress(PullProgress(text, name)))
-        recipe = Recipe(tree=tree, names=_names(name), created_by=_CREATED_BY[name], base=base, config=_CONFIGS[name])
+        recipe = Recipe(
+            tree=tree,
+            names=_names(name),
+            created_by=_CREATED_BY[name],
+            base=base,
+            config=_CONFIGS[name],
+            created=os.stat(f"{tree}/bin").st_mtime if name == "busybox" else None,
+        )
         image = await compose(store.parts, recipe)
     finally:
         await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)

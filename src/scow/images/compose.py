@@ -31,7 +31,9 @@ _LEVEL = 2  # of ISA-L's 0-3: half the time of zlib's 1, its size
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """An image to be made: `tree` becomes a layer on top of `base`; `config` overrides the base's config by key."""
+    """An image to be made: `tree` becomes a layer on top of `base`; `config` overrides the base's config by key.
+    `created` is in Unix seconds, None for now.
+    """
 
     tree: str
     names: tuple[Reference, ...]
@@ -39,6 +41,7 @@ class Recipe:
     base: Image | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     comment: str = ""
+    created: float | None = None
 
 
 async def compose(parts: Parts, recipe: Recipe) -> Image:
@@ -107,7 +110,7 @@ async def _unpack(parts: Parts, descriptor: Descriptor, diff_id: str, chain_id: 
 
 def _document(base: dict[str, Any], recipe: Recipe, diff_id: str) -> dict[str, Any]:
     platform = host_platform()
-    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(recipe.created))
     entry = {"created": created, "created_by": recipe.created_by, "comment": recipe.comment}
     document = {
         "created": created,

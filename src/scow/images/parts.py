@@ -32,6 +32,7 @@ class Parts:
         blobs: BlobStore,
         trees: Trees,
         settings: RegistrySettings,
+        scratch: str,
         limits: Limits = DEFAULT,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -39,6 +40,7 @@ class Parts:
         self.blobs = blobs
         self.trees = trees
         self.settings = settings
+        self.scratch = scratch
         self.limits = limits
         self.clock = clock
         self.downloads = asyncio.Semaphore(_DOWNLOADS)

@@ -95,10 +95,14 @@ def open_store(
     catalog = Catalog(database, blobs)
     blobs.sweep(catalog.blobs_in_use())
     trees.sweep(catalog.directories_in_use())
-    parts = Parts(catalog, blobs, trees, RegistrySettings(tuple(insecure), tuple(mirrors)))
+    scratch = f"{data_root}/tmp"
+    os.makedirs(scratch, 0o700, exist_ok=True)
+    for name in os.listdir(scratch):
+        trash.put(f"{scratch}/{name}")
+    parts = Parts(catalog, blobs, trees, RegistrySettings(tuple(insecure), tuple(mirrors)), scratch)
     _refresh_index(blobs, catalog)
     store = LocalImageStore(parts)
-    kind = OverlaySnapshots if overlay_works(data_root) else NativeSnapshots
+    kind = OverlaySnapshots if overlay_works(scratch) else NativeSnapshots
     if kind is NativeSnapshots:
         _log.warning("overlayfs cannot be used below %s: every container gets a full copy of its image", data_root)
     return store, kind(f"{data_root}/rw", parts, trash)

@@ -7,6 +7,7 @@ the volume is empty, and what a crash interrupts is finished or removed at the n
     <volume>/_data   what containers see      <volume>/_copying   being copied      <volume>/_copied   complete
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from scow.linux import libc, paths
 from scow.linux.copytree import copy_tree
 
 _READ_ONLY = 0x1  # MOUNT_ATTR_RDONLY
+_MS_READ_ONLY = 0x1
+_DETACH = 0x2  # MNT_DETACH
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -27,7 +30,7 @@ def fill(volume: str, lowers: Sequence[str], target: str) -> None:
     """Copy `target` of the image into the volume directory `volume` when its _data is empty."""
     if os.listdir(f"{volume}/_data"):
         return
-    root = _open_image(lowers)
+    root = _open_image(lowers, f"{volume}/_image")
     try:
         try:
             source = paths.open_in_root(root, target, os.O_RDONLY | os.O_DIRECTORY)
@@ -56,6 +59,10 @@ def fill(volume: str, lowers: Sequence[str], target: str) -> None:
 def finish_interrupted(volume: str) -> None:
     """At start: put a complete copy in place, remove an incomplete one."""
     shutil.rmtree(f"{volume}/_copying", ignore_errors=True)
+    if os.path.isdir(f"{volume}/_image"):
+        if os.path.ismount(f"{volume}/_image"):
+            libc.umount2(f"{volume}/_image", _DETACH)
+        os.rmdir(f"{volume}/_image")
     if os.path.isdir(f"{volume}/_copied"):
         _put_in_place(volume)
 
@@ -71,8 +78,8 @@ def _put_in_place(volume: str) -> None:
     os.rename(f"{volume}/_copied", f"{volume}/_data")
 
 
-def _open_image(lowers: Sequence[str]) -> int:
-    """An fd of the merged, read-only root of the layers (top first)."""
+def _open_image(lowers: Sequence[str], scratch: str) -> int:
+    """An fd of the merged, read-only root of the layers (top first), attached nowhere."""
     if len(lowers) == 1:
         return paths.open_root(lowers[0])
     try:
@@ -85,4 +92,24 @@ def _open_image(lowers: Sequence[str]) -> int:
         finally:
             os.close(context)
     except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise CopyUpFailed(f"cannot read the image's layers: {error.strerror}") from error
+    return _open_old(lowers, scratch)
+
+
+def _open_old(lowers: Sequence[str], scratch: str) -> int:
+    """Before Linux 6.8: one page of text, in which fds keep the layers' names short; attached for a moment."""
+    fds = [os.open(lower, _DIRECTORY) for lower in lowers]
+    try:
+        os.makedirs(scratch, 0o700, exist_ok=True)
+        words = "lowerdir=" + ":".join(f"/proc/self/fd/{fd}" for fd in fds)
+        libc.mount("overlay", scratch, "overlay", _MS_READ_ONLY, words.encode())
+        try:
+            return paths.open_root(scratch)
+        finally:
+            libc.umount2(scratch, _DETACH)
+    except OSError as error:
         raise CopyUpFailed(f"cannot read the image's layers: {error.strerror}") from error
+    finally:
+        for fd in fds:
+            os.close(fd)

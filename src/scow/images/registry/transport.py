@@ -120,7 +120,7 @@ class Transport:
             finally:
                 response.close()
             target = urljoin(url, location)
-            _check_redirect(url, target)
+            check_redirect(url, target)
             sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
             url = target
         raise RegistryFailure(f'{method.title()} "{url}": stopped after {_REDIRECTS} redirects')
@@ -199,7 +199,7 @@ async def _read(response: "aiohttp.ClientResponse", limit: int, url: str) -> byt
     return b"".join(parts)
 
 
-def _check_redirect(source: str, target: str) -> None:
+def check_redirect(source: str, target: str) -> None:
     """Refuse redirects that leave https, or that lead from elsewhere to this machine's own surroundings."""
     here, there = urlsplit(source), urlsplit(target)
     try:

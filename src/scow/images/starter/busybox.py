@@ -70,6 +70,10 @@ async def build(tree: str, work: str, tell: Callable[[str], None]) -> None:
     for name in applets:
         os.link(f"{tree}/bin/busybox", f"{tree}/bin/{name}")
     os.symlink("../../bin/env", f"{tree}/usr/bin/env")
+    built = os.stat(binary).st_mtime_ns  # the same binary gives the same image
+    for parent, _, files in os.walk(tree, topdown=False):
+        for name in (*files, "."):
+            os.utime(f"{parent}/{name}", ns=(built, built), follow_symlinks=False)
     tell(f"busybox with {len(applets)} applets")
 
 

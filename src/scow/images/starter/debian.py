@@ -9,6 +9,7 @@ CONFIG = {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 CREATED_BY = "scow image bootstrap debian"
 
 _DEFAULT = "bookworm"
+_MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
 _EXCLUDED = ("man", "info", "locale", "lintian", "linda")
 _APT = """# A container is not kept up to date by apt from within: no caches, no translations.
 Acquire::Languages "none";
@@ -47,7 +48,10 @@ async def build(tree: str, work: str, tell: Callable[[str], None]) -> None:
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _EXCLUDED),
     ]
-    await command.run([program, *options, codename(), tree], tell, work)
+    release = codename()
+    if release == "bookworm" and os.path.isdir(_MERGED_USR):
+        options += [f"--hook-dir={_MERGED_USR}", "--include=usr-is-merged"]  # else usrmerge brings all of perl
+    await command.run([program, *options, release, tree], tell, work)
     _write(f"{tree}/etc/apt/apt.conf.d/90container", _APT)
     _write(f"{tree}/etc/dpkg/dpkg.cfg.d/90container", _DPKG)
     _write(f"{tree}/usr/sbin/policy-rc.d", _POLICY, 0o755)
