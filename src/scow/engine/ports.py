@@ -83,7 +83,7 @@ class Supervisor(Protocol):
     async def start(self) -> None:
         """Bring up the zygote."""
 
-    async def adopt(self) -> "dict[str, Task | ExitStatus]":
+    async def adopt(self) -> "Mapping[str, Task | ExitStatus]":
         """Every task that an earlier daemon left, by container id: alive, or ended meanwhile with its exit record.
 
         A monitor that was killed is an ExitStatus of code 255 once its container's processes are dead (they are
@@ -193,9 +193,6 @@ class Networking(Protocol):
 
     async def release(self, container_id: str) -> None:
         """Give everything back (rules first, then address and veth, in the background where slow); idempotent."""
-
-    def resolver_lines(self) -> tuple[list[str], list[str], list[str]]:
-        """(nameservers, search domains, options) of the host as a container may use them."""
 
     async def close(self) -> None: ...
 

@@ -17,7 +17,7 @@ _log = logging.getLogger("scow.reconcile")
 
 async def reconcile(engine: Engine) -> None:
     """Adopt live tasks, record exits that nobody saw, undo what a crash left half-made, start what must run again."""
-    tasks = await engine.supervisor.adopt()
+    tasks = dict(await engine.supervisor.adopt())
     await _bring_up_network(engine, tasks)
     restart: list[Entry] = []
     for entry in engine.containers:
@@ -124,7 +124,6 @@ async def _start_again(engine: Engine, entry: Entry) -> None:
         if entry.task is not None or entry.removing:
             return
         try:
-            await engine.supervisor.forget(entry.container.id)
             await start.launch(engine, entry)
         except ScowError as error:
             _log.warning("container %s could not be started: %s", entry.container.name, error.message)

@@ -26,6 +26,7 @@ class Entry:
     `lock` orders start, exit and remove of this one container; nothing waits for a process while holding it.
     `exits` are futures for the next exit, `removals` for the removal. `pending` are attachments that wait for a start.
     `removing`: a remove is under way. `restarting`: a restart is between its stop and its start.
+    `keeping`: the recording of the last exit, while it goes on.
     """
 
     container: Container
@@ -36,6 +37,7 @@ class Entry:
     pending: list[Attachment] = field(default_factory=list)
     execs: dict[str, ExecEntry] = field(default_factory=dict)
     restart: "asyncio.Task[None] | None" = None
+    keeping: "asyncio.Task[None] | None" = None
     backoff: float = 0.0
     removing: bool = False
     restarting: bool = False

@@ -17,7 +17,7 @@ from scow.metadata.database import Database
 from scow.metadata.leases import HostChange, NetworkStore
 from scow.model.network import Endpoint, Network, Sandbox
 from scow.model.ports import PortBinding, PublishedPort
-from scow.network import bridge, foreign, portmap, records, reserve, resolver
+from scow.network import bridge, foreign, portmap, records, reserve
 from scow.network.firewall import Firewall, Publications, Shape, table_name
 from scow.network.ipam import AddressPool, parse_bip
 from scow.network.leases import Lease, LeaseDirectory
@@ -60,6 +60,7 @@ class _Running:
     pool: SandboxPool
     reaper: Reaper
     firewall: Firewall
+    unguarded: str = ""  # why there is no rule set; then nothing is published and nothing forwarded
 
 
 class BridgeNetworking:
@@ -119,6 +120,8 @@ class BridgeNetworking:
     ) -> Sandbox:
         running = self._require()
         wishes = portmap.plan(bindings, ipv6=self._ipv6, default_address=self._default_address)
+        if wishes and running.unguarded:
+            raise Unavailable(f"cannot publish ports: {running.unguarded}")
         wanted_mac, wanted_address = check_mac(mac_address), check_address(address)
         await self.release(container_id)
         if wanted_mac or wanted_address:
@@ -162,10 +165,6 @@ class BridgeNetworking:
             task.add_done_callback(lambda _: self._leaving.pop(container_id, None))
         await asyncio.shield(task)
 
-    def resolver_lines(self) -> tuple[list[str], list[str], list[str]]:
-        host = resolver.for_container(resolver.read_host())
-        return list(host.nameservers), list(host.search), list(host.options)
-
     async def close(self) -> None:
         """Traffic of live containers goes on: bridge, rules and relay stay. The pool's namespaces go."""
         running, self._running = self._running, None
@@ -191,8 +190,9 @@ class BridgeNetworking:
         running = self._running
         if running is not None:
             running.pool.close()
-            await self._in_order(running.firewall.destroy)
-            await asyncio.to_thread(foreign.undo, self._name)
+            if not running.unguarded:
+                await self._in_order(running.firewall.destroy)
+                await asyncio.to_thread(foreign.undo, self._name)
             await asyncio.to_thread(bridge.reconcile_ports, running.place, ())
             for change in self._store.changes():
                 if (change.what, change.object) == ("link", self._name):
@@ -243,21 +243,36 @@ class BridgeNetworking:
             for id_, lease in leases.items()
             if lease.published
         }
-        await self._in_order(firewall.load, publications)
+        unguarded = await self._guard(firewall, publications)
         keep = [veth_name(self._name, lease.endpoint.endpoint_id) for lease in leases.values()]
         stale = await asyncio.to_thread(bridge.reconcile_ports, place, keep)
         if stale:
             _log.info("removed %d interfaces that an earlier daemon left", len(stale))
-        for chain in await self._in_order(foreign.let_by, self._name):
-            await asyncio.to_thread(self._record_change, "rule", chain, "", foreign.comment(self._name))
         relayed = [one for lease in leases.values() for one in relayed_of(lease.endpoint.ip_address, lease.published)]
         for lost in await self._relay.reconcile(relayed):
             _log.warning("the published port %s was taken by another program while the relay was away", lost)
         reaper = Reaper(addresses, self._tasks)
         pool = SandboxPool(place, addresses, reaper, self._tasks, low=self._pool_size)
         self._networks[_BRIDGE] = records.with_place(self._networks[_BRIDGE], place)
-        self._running = _Running(place, pool, reaper, firewall)
+        self._running = _Running(place, pool, reaper, firewall, unguarded)
         pool.start()
+
+    async def _guard(self, firewall: Firewall, publications: Mapping[str, Publications]) -> str:
+        """Load the rules, then open the ways that they guard; returns why not, when this machine has no nftables.
+
+        Without rules containers reach each other and the host, and nothing else: safe as long as nothing is forwarded.
+        """
+        try:
+            await self._in_order(firewall.load, publications)
+        except Unavailable as error:
+            if bridge.forwards():
+                raise
+            _log.warning("containers have no way out and publish no ports: %s", error.message)
+            return error.message
+        await asyncio.to_thread(bridge.open_ways, self._name, self._record_change)
+        for chain in await self._in_order(foreign.let_by, self._name):
+            await asyncio.to_thread(self._record_change, "rule", chain, "", foreign.comment(self._name))
+        return ""
 
     def _record_change(self, what: str, name: str, before: str, after: str) -> None:
         """Blocks until it is on disk: for threads."""

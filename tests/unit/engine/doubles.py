@@ -133,9 +133,6 @@ class FakeNetworking:
     async def release(self, container_id: str) -> None:
         self.connected.pop(container_id, None)
 
-    def resolver_lines(self) -> tuple[list[str], list[str], list[str]]:
-        return ["9.9.9.9"], [], []
-
     async def close(self) -> None: ...
 
 

@@ -190,7 +190,7 @@ def test_create_that_fails_leaves_nothing_and_frees_the_name(tmp_path: Path) -> 
         ({}, {"mounts": (MountRequest("volume", "/x/../../sys/kernel", "v"),)}, "/sys"),
         ({}, {"network_mode": "nosuch"}, "network nosuch not found"),
         ({}, {"network_mode": "container:nosuch"}, "No such container: nosuch"),
-        ({}, {"log": LogConfig("json-file", {"max-size": "xx"})}, "xx"),
+        ({}, {"log": LogConfig("json-file", {"nosuch": "xx"})}, "nosuch"),
     ],
 )  # fmt: skip
 def test_bad_wishes_are_refused_and_leave_nothing(tmp_path: Path, config: Any, host: Any, text: str) -> None:
@@ -331,7 +331,7 @@ def test_exec_failures_have_dockers_codes(tmp_path: Path) -> None:
         exec_id = await execs.create(world.engine, id_, ExecConfig(("nosuch",)))
         with pytest.raises(StartFailure):
             await execs.start(world.engine, exec_id, True, False)
-        assert execs.get(world.engine, exec_id).exit_code == 127
+        assert execs.get(world.engine, exec_id).exit_code == 126
         with pytest.raises(Conflict, match="already run"):
             await execs.start(world.engine, exec_id, True, False)
 

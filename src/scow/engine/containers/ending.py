@@ -59,7 +59,7 @@ async def record(engine: Engine, entry: Entry, exit_status: ExitStatus) -> None:
         if not entry.removing:
             await remove.take_away(engine, entry, volumes=True)
         return
-    spawn(_keep(engine, entry), f"save-{before.id[:12]}")
+    entry.keeping = spawn(_keep(engine, entry), f"keep-{before.id[:12]}")
     if restarting:
         ran = exit_status.finished_at - before.status.started_at
         _schedule(engine, entry, ran)
@@ -70,6 +70,13 @@ async def _keep(engine: Engine, entry: Entry) -> None:
     await engine.containers.save(entry)
     await engine.supervisor.forget(entry.container.id)
     engine.export(entry.container)
+
+
+async def kept(entry: Entry) -> None:
+    """Wait until the last exit is recorded and its task's leavings are gone: only then a new task can be made."""
+    if entry.keeping is not None:
+        await asyncio.wait((entry.keeping,))
+        entry.keeping = None
 
 
 def _schedule(engine: Engine, entry: Entry, ran: int) -> None:
@@ -89,7 +96,6 @@ async def _restart_later(engine: Engine, entry: Entry, delay: float) -> None:
             return
         engine.containers.set_status(entry, replace(status, restart_count=status.restart_count + 1))
         try:
-            await engine.supervisor.forget(entry.container.id)
             await start.launch(engine, entry)
         except ScowError:
             # launch recorded the failure; the policy goes on trying as long as it allows

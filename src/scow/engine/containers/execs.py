@@ -9,12 +9,11 @@ from dataclasses import replace
 from scow.engine.background import spawn
 from scow.engine.containers import happenings
 from scow.engine.containers.attach import detach_sequence
-from scow.engine.containers.start import exit_code
 from scow.engine.context import Engine
 from scow.engine.ports import Attachment, ExecTask
 from scow.engine.registry import Entry, ExecEntry
 from scow.engine.spec import build
-from scow.errors import Conflict, InvalidArgument, ScowError, StartFailure
+from scow.errors import Conflict, InvalidArgument, ScowError
 from scow.model.execution import Exec, ExecConfig
 
 _MAXIMUM = 10_000  # ended execs that are remembered for one container
@@ -125,9 +124,9 @@ async def _run(
     item.record = replace(item.record, running=True)
     try:
         item.task = await task.exec(item.record.id, process, config.tty, attachment, config.attach_stdin)
-    except ScowError as error:
-        code = exit_code(error.message) if isinstance(error, StartFailure) else 126
-        item.record = replace(item.record, running=False, exit_code=126 if code == 128 else code)
+    except ScowError:
+        # whatever the reason, as Docker: also a command that is not found is 126 here, not 127
+        item.record = replace(item.record, running=False, exit_code=126)
         raise
     except BaseException:
         item.record = replace(item.record, running=False)
@@ -160,7 +159,7 @@ def _forget_old(engine: Engine, entry: Entry) -> None:
 def _require_running(entry: Entry, name: str) -> None:
     state = entry.container.status.state
     if state == "paused":
-        raise Conflict(f"container {name} is paused, unpause the container before exec")
+        raise Conflict(f"Container {name} is paused, unpause the container before exec")
     if state == "restarting":
         raise Conflict(f"Container {entry.container.id} is restarting, wait until the container is running")
     if entry.task is None:

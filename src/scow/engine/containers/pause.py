@@ -14,11 +14,11 @@ async def pause(engine: Engine, name: str) -> None:
     async with entry.lock:
         status = entry.container.status
         if status.state == "paused":
-            raise Conflict(f"container {name} is already paused")
+            raise Conflict(f"Container {entry.container.id} is already paused")
         if status.state == "restarting":
-            raise Conflict(f"container {name} is restarting, wait until the container is running")
+            raise Conflict(f"Container {entry.container.id} is restarting, wait until the container is running")
         if entry.task is None:
-            raise Conflict(f"container {name} is not running")
+            raise Conflict(f"Container {entry.container.id} is not running")
         await entry.task.freeze(True)
         engine.containers.set_status(entry, replace(status, state=transitions.advance(status, "pause")))
         await engine.containers.save(entry)
@@ -31,7 +31,7 @@ async def unpause(engine: Engine, name: str) -> None:
     async with entry.lock:
         status = entry.container.status
         if status.state != "paused" or entry.task is None:
-            raise Conflict(f"container {name} is not paused")
+            raise Conflict(f"Container {entry.container.id} is not paused")
         await entry.task.freeze(False)
         engine.containers.set_status(entry, replace(status, state=transitions.advance(status, "unpause")))
         await engine.containers.save(entry)

@@ -61,6 +61,7 @@ async def take_away(engine: Engine, entry: Entry, *, volumes: bool) -> None:
     for attachment in entry.pending:
         attachment.connection.close()
     entry.pending.clear()
+    await ending.kept(entry)
     await asyncio.gather(engine.containers.discard(entry), engine.supervisor.forget(container.id))
     await engine.snapshots.remove(container.id)
     files.remove(engine, container.id)

@@ -2,7 +2,7 @@
 
 from scow.engine.containers import happenings, names
 from scow.engine.context import Engine
-from scow.errors import InvalidArgument
+from scow.errors import Conflict, InvalidArgument
 
 
 async def rename(engine: Engine, name: str, new_name: str) -> None:
@@ -15,6 +15,9 @@ async def rename(engine: Engine, name: str, new_name: str) -> None:
         old = entry.container.name
         if plain == old:
             raise InvalidArgument("Renaming a container with the same name as its current name")
-        await engine.containers.rename(entry, plain)
+        try:
+            await engine.containers.rename(entry, plain)
+        except Conflict as error:
+            raise Conflict(f"Error when allocating new name: {error.message}") from None
     engine.export(entry.container)
     happenings.publish(engine, entry.container, "rename", oldName=f"/{old}")

@@ -21,6 +21,5 @@ async def restart(engine: Engine, name: str, timeout: int | None = None, signal:
             entry.restarting = False
     async with entry.lock:
         if not entry.running:
-            await engine.supervisor.forget(entry.container.id)
             await launch(engine, entry)
     happenings.publish(engine, entry.container, "restart")

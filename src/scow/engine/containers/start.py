@@ -19,7 +19,8 @@ from scow.model import transitions
 from scow.model.container import Container
 from scow.model.network import Endpoint
 from scow.model.ports import PortBinding
-from scow.network.files import hosts_text, resolv_text
+from scow.network.files import hosts_text
+from scow.network.resolver import container_text, read_host
 
 
 async def start(engine: Engine, name: str, detach_keys: str = "") -> None:
@@ -38,6 +39,7 @@ async def start(engine: Engine, name: str, detach_keys: str = "") -> None:
 
 async def launch(engine: Engine, entry: Entry) -> None:
     """Start it; the caller holds the lock. On failure the error is recorded, and --rm removes the container."""
+    await ending.kept(entry)
     pending, entry.pending = entry.pending, []
     try:
         async with contextlib.AsyncExitStack() as undo:
@@ -187,29 +189,24 @@ def _write_name_files(engine: Engine, container: Container, endpoints: tuple[End
                 files.write_file(f"{directory}/{name}", source.read())
         return
     files.write_file(f"{directory}/hostname", config.hostname + "\n")
-    if host.network_mode == "host":
-        for name in ("hosts", "resolv.conf"):
-            with (
-                contextlib.suppress(FileNotFoundError),
-                open(f"/etc/{name}", encoding="utf-8", errors="replace") as source,
-            ):
-                files.write_file(f"{directory}/{name}", source.read())
-        return
-    addresses = tuple(endpoint.ip_address for endpoint in endpoints if endpoint.ip_address)
-    gateway = next((endpoint.gateway for endpoint in endpoints if endpoint.gateway), "")
-    files.write_file(
-        f"{directory}/hosts", hosts_text(config.hostname, config.domainname, addresses, host.extra_hosts, gateway)
-    )
-    nameservers, search, options = engine.networking.resolver_lines()
+    shares_host = host.network_mode == "host"
+    if shares_host:
+        with contextlib.suppress(FileNotFoundError), open("/etc/hosts", encoding="utf-8", errors="replace") as source:
+            files.write_file(f"{directory}/hosts", source.read())
+    else:
+        addresses = tuple(endpoint.ip_address for endpoint in endpoints if endpoint.ip_address)
+        gateway = next((endpoint.gateway for endpoint in endpoints if endpoint.gateway), "")
+        text = hosts_text(config.hostname, config.domainname, addresses, host.extra_hosts, gateway)
+        files.write_file(f"{directory}/hosts", text)
     settings = engine.settings
-    files.write_file(
-        f"{directory}/resolv.conf",
-        resolv_text(
-            list(host.dns or settings.dns) or nameservers,
-            list(host.dns_search or settings.dns_search) or search,
-            list(host.dns_options or settings.dns_options) or options,
-        ),
+    resolv = container_text(
+        read_host(),
+        host.dns or settings.dns,
+        host.dns_search or settings.dns_search,
+        host.dns_options or settings.dns_options,
+        host_network=shares_host,
     )
+    files.write_file(f"{directory}/resolv.conf", resolv)
 
 
 async def _record_failure(engine: Engine, entry: Entry, error: ScowError) -> None:
