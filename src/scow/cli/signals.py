@@ -9,33 +9,32 @@ if TYPE_CHECKING:
     from scow.client.api import Client
 
 # Not forwarded: cannot be caught, mean a fault of ours, or are about our own children, pipes and terminal reads.
-_KEPT = ("SIGKILL", "SIGSTOP", "SIGCHLD", "SIGPIPE", "SIGURG", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTTIN", "SIGTTOU", "SIGPROF")
+_KEPT = tuple(
+    getattr(_signal, "SIG" + name)
+    for name in "KILL STOP CHLD PIPE URG SEGV BUS FPE ILL TTIN TTOU PROF".split()
+)
 
 
 def forward(client: Client, container: str) -> None:
     """Sends every signal that we get to the container's process instead."""
-    kept = {getattr(_signal, name) for name in _KEPT}
-
     def send(number: int, _: object) -> None:
-        connectionless = type(client)(client.endpoint, client.version)  # ours may be in the middle of an answer
-        try:
-            connectionless.call("POST", f"/containers/{container}/kill", [("signal", str(number))]).read()
-        except Exception:  # noqa: BLE001 the container may have ended; its end is what the caller waits for
-            pass
-        finally:
-            connectionless.close()
+        _aside(client, f"/containers/{container}/kill", [("signal", str(number))])
 
     for number in _signal.valid_signals():
-        if number not in kept:
+        if number not in _KEPT:
             try:
                 _signal.signal(number, send)
             except (OSError, ValueError):
                 continue
 
 
-def restore_default_interrupt() -> None:
-    """Makes SIGINT raise KeyboardInterrupt again."""
-    _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+def redraw(client: Client, path: str) -> None:
+    """Makes full-screen programs draw themselves anew: a size that is one column off, before the right one."""
+    from scow.cli.terminal import size
+
+    height, width = size(1)
+    if height or width:
+        _resize(client, path, height + 1, width + 1)
 
 
 def follow_size(client: Client, path: str) -> None:
@@ -44,15 +43,25 @@ def follow_size(client: Client, path: str) -> None:
 
     def resize(*_: object) -> None:
         height, width = size(1)
-        if not height and not width:
-            return
-        another = type(client)(client.endpoint, client.version)
-        try:
-            another.call("POST", path, [("h", str(height)), ("w", str(width))]).read()
-        except Exception:  # noqa: BLE001 a terminal of the wrong size is no reason to stop
-            pass
-        finally:
-            another.close()
+        if height or width:
+            _resize(client, path, height, width)
 
     resize()
     _signal.signal(_signal.SIGWINCH, resize)
+
+
+def _resize(client: Client, path: str, height: int, width: int) -> None:
+    _aside(client, path, [("h", str(height)), ("w", str(width))])
+
+
+def _aside(client: Client, path: str, params: list[tuple[str, str]]) -> None:
+    """A POST on a connection of its own: signal handlers run while ours may be in the middle of an answer."""
+    from scow.errors import ScowError
+
+    another = type(client)(client.endpoint, client.version)
+    try:
+        another.call("POST", path, params).read()
+    except (ScowError, OSError):
+        pass  # the container may have ended; its end is what the caller waits for
+    finally:
+        another.close()
