@@ -96,6 +96,12 @@ def listing(what: Sequence[str]) -> list[dict[str, Any]]:
     return found
 
 
+def _first_error(text: str) -> str:
+    """nft tells every line that could not be; the first says why."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if "Error: " in line), lines[0] if lines else "").strip()
+
+
 def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "LC_ALL": "C"}
 
@@ -110,5 +116,5 @@ def _nft(command: Sequence[str], text_in: str) -> str:
     except subprocess.TimeoutExpired as error:
         raise RulesetError("nft did not answer within 60 s") from error
     if done.returncode != 0:
-        raise RulesetError(done.stderr.strip() or f"nft ended with status {done.returncode}")
+        raise RulesetError(_first_error(done.stderr) or f"nft ended with status {done.returncode}")
     return done.stdout

@@ -60,7 +60,7 @@ def ensure(wanted: Wanted, record: Record) -> Place:
             bridge = rtnetlink.link(netlink, wanted.name)
         elif bridge.mtu != mtu:
             netlink.send([rtnetlink.set_mtu(bridge.index, mtu)])
-        _sysctls(wanted.name, record)
+        _no_ipv6(wanted.name)
         for address, prefix_length in present:
             if IPv4Address(address) != interface.ip or prefix_length != interface.network.prefixlen:
                 netlink.send([rtnetlink.delete_address(bridge.index, address, prefix_length)])
@@ -109,16 +109,25 @@ def route_mtu(routes: Sequence[rtnetlink.Route], mtus: dict[int, int]) -> int:
     return best.mtu or mtus.get(best.index, _DEFAULT_MTU)
 
 
-def _sysctls(bridge: str, record: Record) -> None:
-    """No IPv6 on an IPv4 network (CVE-2024-32473), no router advertisement believed (CVE-2020-13401), published ports
-    reachable from 127.0.0.1 (the rule set drops what must not use that way: CVE-2020-8558), packets forwarded.
-    """
+def _no_ipv6(bridge: str) -> None:
+    """No IPv6 on an IPv4 network (CVE-2024-32473), no router advertisement believed (CVE-2020-13401)."""
     set_sysctl(f"net/ipv6/conf/{bridge}/accept_ra", "0")
     set_sysctl(f"net/ipv6/conf/{bridge}/disable_ipv6", "1")
+
+
+def open_ways(bridge: str, record: Record) -> None:
+    """Published ports reachable from 127.0.0.1, packets forwarded. Only behind a rule set: it drops what must not use
+    these ways (CVE-2020-8558).
+    """
     set_sysctl(f"net/ipv4/conf/{bridge}/route_localnet", "1")
-    if read_sysctl("net/ipv4/ip_forward") == "0":
+    if not forwards():
         record("sysctl", "net.ipv4.ip_forward", "0", "1")
         set_sysctl("net/ipv4/ip_forward", "1")
+
+
+def forwards() -> bool:
+    """Whether this machine routes packets between its interfaces."""
+    return read_sysctl("net/ipv4/ip_forward") != "0"
 
 
 def read_sysctl(name: str) -> str | None:

@@ -18,6 +18,7 @@ from scow.metadata.leases import HostChange, NetworkStore
 from scow.model.network import Endpoint, Network, Sandbox
 from scow.model.ports import PortBinding, PublishedPort
 from scow.network import bridge, foreign, portmap, records, reserve
+from scow.network.background import TaskSet
 from scow.network.firewall import Firewall, Publications, Shape, table_name
 from scow.network.ipam import AddressPool, parse_bip
 from scow.network.leases import Lease, LeaseDirectory
@@ -25,7 +26,6 @@ from scow.network.pool import Reaper, SandboxPool
 from scow.network.publishing import PortKeeper, relayed_of
 from scow.network.relay_client import RelayClient
 from scow.network.sandbox import Place, Ready, veth_name
-from scow.network.tasks import TaskSet
 
 T = TypeVar("T")
 _log = logging.getLogger("scow.network")

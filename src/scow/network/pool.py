@@ -13,9 +13,9 @@ from ipaddress import IPv4Address
 
 from scow.errors import Conflict, ResourceExhausted, ScowError
 from scow.network import bridge, sandbox
+from scow.network.background import TaskSet
 from scow.network.ipam import AddressPool, mac_for
 from scow.network.sandbox import Place, Ready
-from scow.network.tasks import TaskSet
 
 _CALM = 3.0
 _MOMENT = 0.002

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from scow.errors import Unavailable
 from scow.network import relay, reserve
-from scow.network.tasks import TaskSet
+from scow.network.background import TaskSet
 
 _PER_MESSAGE = 100
 _ANSWER = 2.0

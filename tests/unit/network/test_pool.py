@@ -9,9 +9,9 @@ import pytest
 
 from scow.errors import Internal, ResourceExhausted
 from scow.network import bridge, pool, sandbox
+from scow.network.background import TaskSet
 from scow.network.ipam import AddressPool, mac_for
 from scow.network.sandbox import Place, Ready, veth_name
-from scow.network.tasks import TaskSet
 
 
 class World:
@@ -164,7 +164,6 @@ def test_whoever_gives_up_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        await until(lambda: len(sandboxes) >= 2)
-        assert len(world.links) == len(sandboxes) == len(world.addresses)
+        await until(lambda: len(world.links) == len(sandboxes) == len(world.addresses) == 2)
 
     run(world, scenario)
