@@ -96,6 +96,19 @@ def differences(wanted: Any, given: Any, place: str = "", ignored: frozenset[str
     return [] if wanted == given else [f"{place}: {wanted} wanted, {given} given"]
 
 
+def misordered(wanted: Any, given: Any, place: str = "") -> list[str]:
+    """Objects whose fields come in another order than Docker's, which people who read the JSON are used to."""
+    if isinstance(wanted, list) and isinstance(given, list) and wanted and given:
+        return misordered(wanted[0], given[0], f"{place}[]")
+    if not isinstance(wanted, dict) or not isinstance(given, dict):
+        return []
+    both = [name for name in wanted if name in given]
+    lines = [] if both == [name for name in given if name in wanted] else [f"{place}: {list(given)}"]
+    for name in both:
+        lines += misordered(wanted[name], given[name], f"{place}.{name}")
+    return lines
+
+
 def record(api: Api) -> dict[str, Any]:
     """Make, look at and remove a few objects; {name of the answer: its shape}."""
     shapes: dict[str, Any] = {}

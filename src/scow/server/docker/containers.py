@@ -4,7 +4,7 @@ from scow.api.container import Change, PruneContainers, Top
 from scow.api.create import CreateBody, IdWarnings
 from scow.engine.containers import create as creating
 from scow.engine.containers import diff, kill, pause, query, remove, rename, resize, restart, start, stop, top
-from scow.errors import InvalidArgument, Unsupported
+from scow.errors import InvalidArgument, NotFound, Unsupported
 from scow.server.docker.call import Call
 from scow.server.docker.convert.create import to_request
 from scow.server.docker.convert.inspect import RUNNING, show_inspect
@@ -36,7 +36,13 @@ async def create(call: Call) -> None:
     if body.HostConfig is None and body.NetworkingConfig is None and body == CreateBody():
         raise InvalidArgument("config cannot be empty in order to create a container")
     request = to_request(body, call.text("name"), call.text("platform"))
-    created = await creating.create(call.engine, request)
+    try:
+        created = await creating.create(call.engine, request)
+    except NotFound as error:
+        # 404 makes the docker CLI pull the image and try again: it is for images only
+        if error.message.startswith(("No such image", "image with reference")):
+            raise
+        raise InvalidArgument(error.message) from error
     call.send(IdWarnings(created.id, list(created.warnings)), 201)
 
 

@@ -232,15 +232,16 @@ class Connection(asyncio.Protocol):
         if not self._lost and not self._given:
             self._transport.abort()
 
-    async def more_body(self, request: Request) -> None:
-        """Wait until more of the body has arrived."""
+    async def more_body(self, request: Request, end: float | None) -> None:
+        """Wait until more of the body has arrived, at most until `end`."""
         if self.left:
             raise Disconnected
         if request.continue_wanted():
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.resume_body()
         try:
-            await asyncio.wait_for(request.wait_future(), BODY_TIMEOUT)
+            left = BODY_TIMEOUT if end is None else min(BODY_TIMEOUT, end - self._loop.time())
+            await asyncio.wait_for(request.wait_future(), left)
         except TimeoutError:
             raise BadMessage(408, "the request body did not arrive in time") from None
 
@@ -252,9 +253,10 @@ class Connection(asyncio.Protocol):
         if self._lost:
             raise Disconnected
         transport = self._transport
-        transport.set_write_buffer_limits(high=0)
+        if not self._tls:
+            transport.set_write_buffer_limits(high=0)  # so that `drain` waits for the last byte
         transport.write(head)
-        if transport.get_write_buffer_size():
+        if transport.get_write_buffer_size() and not self._tls:
             await self.drain()
         self._pause()
         early, self._buffer = self._buffer, b""

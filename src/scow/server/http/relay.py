@@ -63,9 +63,8 @@ class _Outward(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._incoming.put_nowait(data)
 
-    def eof_received(self) -> bool:
-        self._incoming.put_nowait(b"")
-        return True
+    def eof_received(self) -> None:
+        self._incoming.put_nowait(b"")  # asyncio's TLS knows no half-closed state: the client has left
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._incoming.put_nowait(b"")

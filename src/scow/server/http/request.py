@@ -20,6 +20,7 @@ REASONS = {
     503: "Service Unavailable", 504: "Gateway Timeout", 505: "HTTP Version Not Supported",
 }  # fmt: skip
 _BODY_HIGH = 256 << 10
+READ_TIMEOUT = 120.0  # for a whole body that is read into memory
 
 
 class Disconnected(Exception):
@@ -69,19 +70,20 @@ class Request:
             raise BadMessage(413, f"the request body is larger than {limit} bytes")
         parts: list[bytes] = []
         size = 0
-        while chunk := await self.next_chunk():
+        end = asyncio.get_running_loop().time() + READ_TIMEOUT
+        while chunk := await self.next_chunk(end):
             size += len(chunk)
             if size > limit:
                 raise BadMessage(413, f"the request body is larger than {limit} bytes")
             parts.append(chunk)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def next_chunk(self) -> bytes:
-        """The next piece of the body, b"" at its end."""
+    async def next_chunk(self, end: float | None = None) -> bytes:
+        """The next piece of the body, b"" at its end; BadMessage 408 when it is late (`end`: the loop's time)."""
         while not self._chunks:
             if self._reader.done:
                 return b""
-            await self._connection.more_body(self)
+            await self._connection.more_body(self, end)
         chunk = self._chunks.popleft()
         self._queued -= len(chunk)
         if self._queued < _BODY_HIGH:

@@ -35,6 +35,8 @@ def test_shapes_are_dockers(tmp_path: Path) -> None:
             f"{name}{line}" for name in wanted for line in shapes.differences(wanted[name], given[name], "", IGNORED)
         ]
         assert not lines, "\n".join(lines)
+        order = [f"{name}{line}" for name in wanted for line in shapes.misordered(wanted[name], given[name])]
+        assert not order, "\n".join(order)
 
     over(tmp_path, scenario)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from scow.server.http import connection as connections
+from scow.server.http import request as requests
 from scow.server.http.head import BadMessage
 from scow.server.http.request import Request
 from tests.unit.server.front import Front, request, served
@@ -127,6 +128,22 @@ def test_slow_heads_and_bodies_time_out(tmp_path: Path, monkeypatch: pytest.Monk
             assert (await wire.answer()).status == 408
         idle = await front.connect()
         assert await idle.rest() == b""
+
+    served(tmp_path, echo, scenario)
+
+
+def test_a_body_in_drips_times_out_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "READ_TIMEOUT", 0.1)
+
+    async def scenario(front: Front) -> None:
+        wire = await front.connect()
+        await wire.send(b"POST / HTTP/1.1\r\nHost: d\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(200):
+            await wire.send(b"x")
+            await asyncio.sleep(0.005)
+            if wire.reader._buffer:  # type: ignore[attr-defined]
+                break
+        assert (await wire.answer()).status == 408
 
     served(tmp_path, echo, scenario)
 

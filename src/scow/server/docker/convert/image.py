@@ -14,18 +14,25 @@ from scow.server.docker.version import Version
 
 # From 1.44 on these are gone.
 _OLD_FIELDS: Version = (1, 43)
+# Up to here an image without a name is shown with these.
+_OLD_NAMES: Version = (1, 42)
 
 
-def show_image_summary(image: Image, version: Version, containers: int = -1, digests: bool = True) -> ImageSummary:
+def show_image_summary(image: Image, version: Version, containers: int = -1) -> ImageSummary:
     """One line of GET /images/json."""
-    tags, repo_digests = list(image.tags), list(image.digests)
+    tags: list[str] | None = list(image.tags)
+    digests: list[str] | None = list(image.digests)
+    if version <= _OLD_NAMES:
+        if not tags and not digests:
+            tags, digests = ["<none>:<none>"], ["<none>@<none>"]
+        tags, digests = tags or None, digests or None
     return ImageSummary(
         Containers=containers,
         Created=created_ns(image) // 1_000_000_000,
         Id=image.id,
         Labels=image.config.labels or None,
         ParentId=image.parent,
-        RepoDigests=repo_digests if digests or repo_digests else [],
+        RepoDigests=digests,
         RepoTags=tags,
         SharedSize=-1,
         Size=image.size,
