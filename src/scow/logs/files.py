@@ -226,12 +226,12 @@ def _tail(chain: list[Source], count: int) -> list[Source]:
 
 def _successors(chain: list[Source], current: Source) -> list[Source]:
     """Of a chain, newest first, what was written after `current`."""
-    here = len(chain)
-    for number, source in enumerate(chain):
-        if source.identity == current.identity or (source.compressed and _plain_size(source) == current.offset):
-            here = number
-            break
-    else:
+    here = next((number for number, source in enumerate(chain) if source.identity == current.identity), -1)
+    if here < 0 and any(source.compressed for source in chain):
+        trailer = _trailer_of(current)
+        here = next((i for i, source in enumerate(chain) if source.compressed and _trailer(source) == trailer), -1)
+    if here < 0:  # its name is unknown (logrotate's dateext) or it was removed: what is younger came later
+        here = len(chain)
         written = os.fstat(current.fd).st_mtime_ns
         while here > 1 and os.fstat(chain[here - 1].fd).st_mtime_ns < written:
             here -= 1
@@ -240,8 +240,16 @@ def _successors(chain: list[Source], current: Source) -> list[Source]:
     return chain[:here]
 
 
-def _plain_size(source: Source) -> int:
-    """A compressed file's plain size as its trailer gives it (below 4 GiB)."""
+def _trailer(source: Source) -> bytes:
+    """What identifies a compressed file's plain bytes: its last 8 bytes, checksum and size."""
     size = os.fstat(source.fd).st_size
-    trailer = os.pread(source.fd, 4, size - 4) if size >= 18 else b""
-    return int(struct.unpack("<I", trailer)[0]) if len(trailer) == 4 else -1
+    return os.pread(source.fd, 8, size - 8) if size >= 18 else b""
+
+
+def _trailer_of(source: Source) -> bytes:
+    """The trailer that a plain file has got when it was compressed."""
+    crc = position = 0
+    while data := os.pread(source.fd, BLOCK, position):
+        crc = zlib.crc32(data, crc)
+        position += len(data)
+    return struct.pack("<II", crc, position & 0xFFFFFFFF)

@@ -107,10 +107,10 @@ def parse_size(text: str) -> int:
     while end < len(text) and text[end] in "0123456789.":
         end += 1
     number, unit = text[:end], text[end:].lstrip(" ").lower()
-    if unit.endswith("ib") and len(unit) > 2:
-        unit = unit[:-2]
-    elif unit.endswith("b"):
-        unit = unit[:-1]
+    for ending in ("ib", "i", "b"):
+        if unit.endswith(ending) and (len(unit) > len(ending) or ending == "b"):
+            unit = unit[: -len(ending)]
+            break
     if unit not in _UNITS or number.count(".") > 1 or not number.strip("."):
         raise ValueError(f"invalid size: '{text}'")
     value = float(number) * _UNITS[unit] if "." in number else int(number[:40]) * _UNITS[unit]
