@@ -1,6 +1,7 @@
 """A task's directory: the OCI bundle and what surrounds it, the border between daemon and process side.
 
 config.json   the runtime-spec document                                     written by the daemon
+seccomp.bpf   the compiled filter, if there is one (an annotation names it) written by the daemon
 task.json     see `Bundle`                                                  written by the daemon, last
 lock          flock'ed by the monitor as long as it lives                   made by the daemon
 started       {"pid", "started_at"}: the container's init has been executed written by the monitor

@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 import socket
+from collections.abc import Mapping
 
 from scow.errors import DataLoss, Internal, ResourceExhausted
 from scow.model.task import TaskSpec
@@ -26,8 +27,10 @@ class TaskDirectory:
         self.lock = lock
 
     @classmethod
-    def create(cls, root: str, spec: TaskSpec) -> "TaskDirectory":
-        """Make and fill the directory of a new task, locked. What an ended task of this id left is removed.
+    def create(cls, root: str, spec: TaskSpec, files: Mapping[str, bytes]) -> "TaskDirectory":
+        """Make the directory of a new task, locked, with task.json and `files` (those that are not empty).
+
+        What an ended task of this id left is removed.
 
         Raises ResourceExhausted or Internal, having left nothing.
         """
@@ -40,7 +43,7 @@ class TaskDirectory:
                 os.mkdir(path, 0o700)
             made = cls(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), -1)
             try:
-                made._fill(spec)
+                made._fill(spec, files)
             except BaseException:
                 made.close()
                 remove(path)
@@ -56,12 +59,14 @@ class TaskDirectory:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         return cls(path, fd, -1)
 
-    def _fill(self, spec: TaskSpec) -> None:
+    def _fill(self, spec: TaskSpec, files: Mapping[str, bytes]) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self.lock = os.open(bundle.LOCK, flags, 0o600, dir_fd=self.fd)
         fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         exit_record.remove(spec.exit_path)
-        bundle.write(self.fd, bundle.CONFIG, encode(spec.spec))
+        for name, content in files.items():
+            if content:
+                bundle.write(self.fd, name, content)
         bundle.write(self.fd, bundle.TASK, encode(bundle.fields(bundle_of(spec))))
 
     def read(self) -> bundle.Bundle:

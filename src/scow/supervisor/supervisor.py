@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from scow.errors import Conflict, ScowError, Unavailable
 from scow.model.task import ExitStatus, TaskSpec
 from scow.monitor import exit_record, wire
+from scow.monitor.bundle import CONFIG
 from scow.supervisor import adoption
 from scow.supervisor import directory as directories
-from scow.supervisor.connection import Connection, Lost, Reply
-from scow.supervisor.directory import TaskDirectory
-from scow.supervisor.task import RunningTask, attachment_fields
 from scow.supervisor.background import spawn as background
+from scow.supervisor.connection import Connection, Lost, Reply, encode
+from scow.supervisor.directory import TaskDirectory
+from scow.supervisor.filters import NAME as FILTER
+from scow.supervisor.filters import Filters
+from scow.supervisor.task import RunningTask, attachment_fields
 from scow.supervisor.zygote import Zygote
 
 _log = logging.getLogger("scow.supervisor")
@@ -28,15 +31,16 @@ class _NeverForked(Unavailable):
 
 def open_supervisor(*, exec_root: str, data_root: str) -> "Supervisor":
     """A supervisor of the tasks in <exec_root>/tasks; nothing runs yet."""
-    return Supervisor(exec_root)
+    return Supervisor(exec_root, data_root=data_root)
 
 
 class Supervisor:
     """See engine.ports.Supervisor."""
 
-    def __init__(self, exec_root: str, *, zygote: Zygote | None = None) -> None:
+    def __init__(self, exec_root: str, *, data_root: str, zygote: Zygote | None = None) -> None:
         self._root = f"{exec_root}/tasks"
         self._zygote = zygote or Zygote()
+        self._filters = Filters(f"{data_root}/seccomp")
         self._tasks: dict[str, RunningTask] = {}
         self._closing = False
 
@@ -74,7 +78,8 @@ class Supervisor:
 
     async def _start(self, spec: TaskSpec) -> RunningTask:
         """One attempt, never cancelled half-way: either the task runs or nothing is left of it."""
-        directory = TaskDirectory.create(self._root, spec)
+        document, program = await self._filters.take(spec.spec, f"{self._root}/{spec.id}/{FILTER}")
+        directory = TaskDirectory.create(self._root, spec, {CONFIG: encode(document), FILTER: program})
         task = RunningTask(spec.id, directory, directories.bundle_of(spec).cgroup, spec.exit_path, self._monitor_lost)
         try:
             connection, reply = await self._ask_start(directory, spec)

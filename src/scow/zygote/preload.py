@@ -14,6 +14,7 @@ from scow.linux import cgroup, cgroup_v1, cgroup_v2
 from scow.logs import timestamps
 from scow.logs.drivers import discard, encode, jsonfile, opening, rotation
 from scow.monitor import commands, main
+from scow.runtime.launch import warm
 
 MODULES = (
     encodings.ascii,
@@ -41,4 +42,4 @@ def load() -> None:
     "\xe9".encode("ascii", "backslashreplace")
     encode.escape(b'\xff"\n<\xe2\x80\xa8')
     timestamps.format_trimmed(time.time_ns())
-    cgroup.is_v2()
+    warm()
