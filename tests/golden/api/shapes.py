@@ -67,10 +67,12 @@ def tree(value: Any, place: str = "") -> Any:
         return "null"
     if isinstance(value, dict):
         if place.rsplit(".", 1)[-1] in _DATA:
-            shapes = [tree(item, f"{place}.*") for item in value.values()]
+            shapes = [tree(value[name], f"{place}.*") for name in sorted(value)]
             return {"*": shapes[0]} if shapes else {}
         return {name: tree(item, f"{place}.{name}") for name, item in value.items()}
     if isinstance(value, list):
+        if place.endswith((".Mounts", ".Ports")):  # dockerd's order is by chance
+            value = sorted(value, key=lambda item: (item.get("Destination", ""), item.get("PrivatePort", 0)))
         return [tree(value[0], f"{place}[]")] if value else []
     return type(value).__name__
 
