@@ -129,6 +129,7 @@ class Transport:
         self, method: str, url: str, headers: Mapping[str, str], data: bytes | None
     ) -> "aiohttp.ClientResponse":
         import aiohttp
+        from yarl import URL
 
         if self._session is None:
             self._session = aiohttp.ClientSession(
@@ -144,7 +145,7 @@ class Transport:
             self._tls = self._context()
         return await self._session.request(
             method,
-            url,
+            URL(url, encoded=True),  # as it stands: signed URLs do not survive a second quoting
             headers=dict(headers),
             data=data,
             allow_redirects=False,

@@ -1,0 +1,55 @@
+"""An image store on a directory of its own, driven from synchronous tests."""
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from scow.images.snapshots import OverlaySnapshots
+from scow.images.store import LocalImageStore, open_store
+from scow.metadata import images, volumes
+from scow.metadata.database import Database
+from scow.model.image import Image
+from scow.model.transfer import Credentials, PullProgress
+from scow.oci.reference import Reference
+
+T = TypeVar("T")
+
+
+class World:
+    """A store. `reopen` is what a new daemon would do; `leftovers` is what lies on disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(exist_ok=True)
+        self.progress: list[PullProgress] = []
+        self._open()
+
+    def _open(self) -> None:
+        self.database = Database(f"{self.root}/scow.db", ((1, (*images.SCHEMA, *volumes.SCHEMA)),))
+        self.store: LocalImageStore
+        self.snapshots: OverlaySnapshots
+        self.store, self.snapshots = open_store(str(self.root), self.database)
+
+    def reopen(self) -> None:
+        self.database.close()
+        self._open()
+
+    def close(self) -> None:
+        self.database.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run(work)
+
+    def pull(self, name: str, platform: str = "", credentials: Credentials | None = None) -> Image:
+        return self.run(self.store.pull(Reference.parse(name), platform, credentials, self.progress.append))
+
+    @property
+    def statuses(self) -> list[str]:
+        return [f"{step.id}: {step.status}" if step.id else step.status for step in self.progress]
+
+    def leftovers(self) -> tuple[list[str], list[str]]:
+        """(blobs and ingests, layer directories)."""
+        blobs = sorted(os.listdir(self.root / "images/blobs/sha256")) + os.listdir(self.root / "images/ingest")
+        return blobs, sorted(os.listdir(self.root / "layers"))
