@@ -5,15 +5,18 @@ rules (DOCKER-USER) or to the top of FORWARD, are marked by a comment, and decid
 decided in our table.
 """
 
+import contextlib
 import shutil
+import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scow.errors import Unavailable
 from scow.linux import nftables
 
+_MARK = "scow "
 _LEGACY_TABLES = "/proc/net/ip_tables_names"
 
 
@@ -26,7 +29,7 @@ class Chain:
 
 
 def comment(bridge: str) -> str:
-    return f"scow {bridge}"
+    return _MARK + bridge
 
 
 def blocking_chain(objects: Sequence[dict[str, Any]], rules: Sequence[dict[str, Any]], bridge: str) -> Chain | None:
@@ -46,6 +49,12 @@ def blocking_chain(objects: Sequence[dict[str, Any]], rules: Sequence[dict[str, 
     return Chain(name, tuple(ours))
 
 
+def abandoned(rules: Sequence[dict[str, Any]], exists: Callable[[str], bool]) -> list[tuple[str, int]]:
+    """(chain, handle) of accepting rules whose bridge is gone: their daemon was taken away without a word."""
+    marked = [entry["rule"] for entry in rules if entry.get("rule", {}).get("comment", "").startswith(_MARK)]
+    return [(rule["chain"], rule["handle"]) for rule in marked if not exists(rule["comment"].removeprefix(_MARK))]
+
+
 def accepting_rules(bridge: str, chain: str) -> str:
     """An nft script that lets the bridge's traffic by, at the top of the chain."""
     note = comment(bridge)
@@ -55,12 +64,23 @@ def accepting_rules(bridge: str, chain: str) -> str:
     )
 
 
+def _exists(link: str) -> bool:
+    try:
+        return bool(socket.if_nametoindex(link))
+    except OSError:
+        return False
+
+
 def let_by(bridge: str) -> list[str]:
     """Make sure that no foreign forward chain drops our traffic. Returns the chains that were changed now. Blocks."""
     changed = []
     try:
-        objects = nftables.listing(["chains", "ip"])
-        chain = blocking_chain(objects, nftables.listing(["table", "ip", "filter"]), bridge)
+        objects, rules = nftables.listing(["chains", "ip"]), nftables.listing(["table", "ip", "filter"])
+        stale = abandoned(rules, _exists)
+        if stale:
+            with contextlib.suppress(nftables.RulesetError):  # another daemon was faster
+                nftables.load("".join(f"delete rule ip filter {name} handle {handle}\n" for name, handle in stale))
+        chain = blocking_chain(objects, rules, bridge)
         if chain is not None and len(chain.handles) != 2:
             removal = "".join(f"delete rule ip filter {chain.name} handle {handle}\n" for handle in chain.handles)
             nftables.load(removal + accepting_rules(bridge, chain.name))

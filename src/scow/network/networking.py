@@ -270,8 +270,11 @@ class BridgeNetworking:
             _log.warning("containers have no way out and publish no ports: %s", error.message)
             return error.message
         await asyncio.to_thread(bridge.open_ways, self._name, self._record_change)
-        for chain in await self._in_order(foreign.let_by, self._name):
-            await asyncio.to_thread(self._record_change, "rule", chain, "", foreign.comment(self._name))
+        try:
+            for chain in await self._in_order(foreign.let_by, self._name):
+                await asyncio.to_thread(self._record_change, "rule", chain, "", foreign.comment(self._name))
+        except Unavailable as error:
+            _log.warning("another firewall may drop the traffic of containers: %s", error.message)
         return ""
 
     def _record_change(self, what: str, name: str, before: str, after: str) -> None:

@@ -15,10 +15,13 @@ nftables.load("add chain ip filter FORWARD { type filter hook forward priority 0
 if %r:
     nftables.load("add chain ip filter DOCKER-USER")
     nftables.load("add rule ip filter DOCKER-USER return")
+for name in ("sctx0", "scty0"):
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
 print(foreign.let_by("sctx0"), foreign.let_by("sctx0"), foreign.let_by("scty0"))
 print(len([one for one in nftables.listing(["table", "ip", "filter"]) if "rule" in one]))
+subprocess.run(["ip", "link", "del", "scty0"], check=True)
+foreign.let_by("sctx0")
 foreign.undo("sctx0")
-foreign.undo("scty0")
 print([one["rule"].get("comment") for one in nftables.listing(["table", "ip", "filter"]) if "rule" in one])
 """
 

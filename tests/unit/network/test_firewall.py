@@ -71,3 +71,14 @@ def test_accepting_rules_go_where_docker_keeps_its_users_rules() -> None:
     ]
     found = foreign.blocking_chain([dropping, chain("DOCKER-USER")], rules, "scow0")
     assert found == foreign.Chain("DOCKER-USER", (4,))
+
+
+def test_rules_of_bridges_that_are_gone_are_found() -> None:
+    rules = [
+        {"rule": {"chain": "FORWARD", "handle": 4, "comment": "scow scow0"}},
+        {"rule": {"chain": "FORWARD", "handle": 5, "comment": "scow sct1"}},
+        {"rule": {"chain": "FORWARD", "handle": 6, "comment": "scowl"}},
+        {"rule": {"chain": "FORWARD", "handle": 7}},
+        {"chain": {"name": "FORWARD"}},
+    ]
+    assert foreign.abandoned(rules, lambda name: name == "scow0") == [("FORWARD", 5)]
