@@ -133,7 +133,9 @@ class LocalVolumes:
 def check_name(name: str) -> None:
     """A volume's name becomes a directory: one path component of Docker's alphabet, at least two characters."""
     if len(name) == 1 and name in _FIRST:
-        raise InvalidArgument("volume name is too short, names should be at least two alphanumeric characters")
+        raise InvalidArgument(
+            f"create {name}: volume name is too short, names should be at least two alphanumeric characters"
+        )
     if not name or name[0] not in _FIRST or not _REST.issuperset(name) or len(name) > _LONGEST:
         raise InvalidArgument(
             f'create {name[:_LONGEST]}: "{name[:_LONGEST]}" includes invalid characters for a local volume name, only '
