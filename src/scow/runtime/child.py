@@ -78,13 +78,14 @@ def start_init(job: Job, namespaces: Namespaces) -> None:
         job.trying("waiting for the user namespace's maps")
         if os.read(job.channel, 1) != b"G":
             raise Failed(INIT, 0, "the monitor went away")
+        _join_cgroup(job)  # the mapped root may not write the host's cgroup files any more
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
     _join_namespaces(job, namespaces)
     _name_host(job, namespaces)
     rootfs.build(job)
-    job.trying("joining the cgroup")
-    job.cgroup.join(job.born_in_cgroup)
+    if not namespaces.new & libc.CLONE_NEWUSER:  # late: what the steps before cost is not charged to the container
+        _join_cgroup(job)
     if namespaces.new & libc.CLONE_NEWCGROUP:  # only now: the namespace's root is the cgroup that the process is in
         job.trying("unsharing the cgroup namespace")
         libc.unshare(libc.CLONE_NEWCGROUP)
@@ -130,11 +131,15 @@ def _name_host(job: Job, namespaces: Namespaces) -> None:
             call(str(value))
 
 
+def _join_cgroup(job: Job) -> None:
+    job.trying("joining the cgroup")
+    job.cgroup.join(job.born_in_cgroup)
+
+
 def start_exec(job: Job, join: Callable[[], None]) -> None:
     """One more process in a running container: join it, then `finish`."""
     limits.set_oom_score(job)
-    job.trying("joining the cgroup")
-    job.cgroup.join(job.born_in_cgroup)
+    _join_cgroup(job)
     job.trying("joining the container's namespaces")
     join()
     job.root = libc.open_at(libc.AT_FDCWD, "/", libc.O_PATH | os.O_DIRECTORY)

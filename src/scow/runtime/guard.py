@@ -17,6 +17,8 @@ ALLOWED_EVENTS = frozenset(
         "ctypes.get_errno",
         "os.exec",
         "os.chdir",
+        "os.chown",
+        "socket.__new__",
         "socket.sendmsg",
         "sys.addaudithook",
     )

@@ -88,6 +88,8 @@ def _mount_one(job: Job, mount: Mount, options: mounts.Options, copy: int) -> No
         target = make(job.root, destination)
         _refuse_procfs(destination, shown, kind, copy, target, label)
     job.trying(f"{label}: mount {source}:{shown}")
+    if copy >= 0 and stat.S_ISDIR(os.fstat(copy).st_mode) != stat.S_ISDIR(os.fstat(target).st_mode):
+        raise Failed(INIT, errno.ENOTDIR, job.doing)  # in mount(2)'s word: move_mount answers EINVAL
     made = copy if copy >= 0 else _new_mount(job, kind, source or kind, options, target)
     if copy >= 0:
         mounts.adjust(copy, options)

@@ -15,7 +15,8 @@ from scow.linux import libc
 from scow.oci.runtime import Spec
 
 PROGRAM = "org.scow.seccomp.bpf"
-"""Annotation: path of a program that `compiled` has written before; saves the profile in the spec and its hashing."""
+"""Annotation: path of the compiled program. It saves hashing linux.seccomp; a program that is not there yet is compiled
+from it and written to that path, whose name must therefore stand for the profile's content."""
 
 _MAGIC = b"SCOWBPF1"
 _ACTIONS = {
@@ -72,6 +73,9 @@ def program_of(spec: Spec) -> tuple[bytes, int]:
             return program, filter_flags(seccomp or {})
         if not seccomp:
             raise InvalidArgument(f"seccomp program {path} is missing or damaged")
+        program = compile_profile(seccomp)
+        _write(str(path), program)
+        return program, filter_flags(seccomp)
     if not seccomp:
         return b"", 0
     return compiled(seccomp), filter_flags(seccomp)

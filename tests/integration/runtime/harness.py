@@ -43,7 +43,9 @@ def build_rootfs(path: str) -> str:
     for name in APPLETS.split():
         os.link(f"{path}/bin/busybox", f"{path}/bin/{name}")
     with open(f"{path}/etc/passwd", "w") as file:
-        file.write("root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/usr/sbin:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n")
+        file.write(
+            "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/usr/sbin:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n"
+        )
     with open(f"{path}/etc/group", "w") as file:
         file.write("root:x:0:\ndaemon:x:1:\nstaff:x:50:app,daemon\napp:x:1000:\nwheel:x:10:app\n")
     return path

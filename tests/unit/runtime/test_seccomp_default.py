@@ -71,4 +71,14 @@ def test_no_rule_is_lost_by_a_name_in_two_rules() -> None:
 def test_the_dangerous_families_and_flags_stay_out() -> None:
     rules = effect(default_profile(set(), "amd64")["syscalls"])
     unconditional = {name for name, action, _, conditions in rules if not conditions and action == "SCMP_ACT_ALLOW"}
-    assert not unconditional & {"mount", "unshare", "setns", "bpf", "keyctl", "socket", "clone", "clone3", "io_uring_setup"}
+    assert not unconditional & {
+        "mount",
+        "unshare",
+        "setns",
+        "bpf",
+        "keyctl",
+        "socket",
+        "clone",
+        "clone3",
+        "io_uring_setup",
+    }
