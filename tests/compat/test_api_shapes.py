@@ -81,7 +81,7 @@ def test_shapes_are_dockers(clean: Clients) -> None:
     ],
 )
 def test_create_refuses_with_dockers_sentences(clean: Clients, options: dict[str, Any], sentence: str) -> None:
-    """As dockerd 26.1 says them (checked with SCOW_TEST_HOST on one)."""
+    """As dockerd 26.1 says them (observed on one)."""
     status, answer = api_of(clean.host)(
         "POST", "/containers/create?name=refused", {"Image": "busybox", "HostConfig": options}
     )

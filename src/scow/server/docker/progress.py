@@ -47,8 +47,12 @@ async def answer(call: Call, work: Work, name: str) -> None:
     def tell(step: PullProgress) -> None:
         loop.call_soon_threadsafe(lines.add, step)
 
-    async def run() -> object:
-        return await work(tell)
+    async def run() -> ScowError | None:
+        try:
+            await work(tell)
+        except ScowError as error:  # an answer to the client, not a defect of the task
+            return error
+        return None
 
     task = spawn(run(), name)
     task.add_done_callback(lambda _: loop.call_soon(lines.ready.set))
@@ -65,17 +69,15 @@ async def answer(call: Call, work: Work, name: str) -> None:
         if text:
             stream = stream or call.stream()
             await stream.write(text)
-        await _finish(call, task, stream)
+        await _finish(call, task.result(), stream)
     finally:
         task.cancel()
 
 
-async def _finish(call: Call, task: "asyncio.Task[object]", stream: Stream | None) -> None:
-    try:
-        await task
-    except ScowError as error:
+async def _finish(call: Call, error: ScowError | None, stream: Stream | None) -> None:
+    if error is not None:
         if stream is None:
-            raise
+            raise error
         last = ErrorLine(ErrorDetail(error.message), error.message)
         await stream.write(encode(last) + b"\r\n")
     stream = stream or call.stream()

@@ -64,7 +64,7 @@ ROUTES: dict[str, Handler] = {
     "GET /images/*/history": images.history,
     "GET /images/*/attestations": refused_for_image("reading attestations"),
     "GET /images/*/get": refused_for_image("saving images"),
-    "POST /images/*/push": refused_for_image("pushing images"),
+    "POST /images/*/push": refused("pushing images"),
     "POST /images/*/tag": images.tag_image,
     "DELETE /images/*": images.remove_image,
     "POST /commit": absent.commit,

@@ -391,7 +391,7 @@ def test_a_pull_tells_its_steps(tmp_path: Path) -> None:
     over(tmp_path, scenario)
 
 
-def test_a_pull_that_fails_before_and_after_its_first_step(tmp_path: Path) -> None:
+def test_a_pull_that_fails_before_and_after_its_first_step(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(front: Front, world: World) -> None:
         world.images.pull = puller([], NotFound("manifest for x:1 not found"))  # type: ignore[attr-defined]
         early = await front.ask("POST", "/images/create?fromImage=x&tag=1")
@@ -404,6 +404,7 @@ def test_a_pull_that_fails_before_and_after_its_first_step(tmp_path: Path) -> No
         assert json.loads(late.body.splitlines()[-1]) == {"errorDetail": {"message": "gone"}, "error": "gone"}
 
     over(tmp_path, scenario)
+    assert not caplog.records  # a refusal is no defect
 
 
 def test_a_pull_stops_when_its_client_leaves(tmp_path: Path) -> None:
