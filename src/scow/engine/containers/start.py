@@ -190,7 +190,7 @@ def _write_name_files(engine: Engine, container: Container, endpoints: tuple[End
         return
     files.write_file(f"{directory}/hostname", config.hostname + "\n")
     shares_host = host.network_mode == "host"
-    if shares_host:
+    if shares_host and not host.extra_hosts:
         with contextlib.suppress(FileNotFoundError), open("/etc/hosts", encoding="utf-8", errors="replace") as source:
             files.write_file(f"{directory}/hosts", source.read())
     else:

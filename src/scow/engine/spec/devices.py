@@ -7,27 +7,14 @@ from typing import Any
 from scow.errors import InvalidArgument, NotFound
 from scow.model.container import HostConfig
 
-_DEFAULT_RULES: tuple[dict[str, Any], ...] = (
-    {"allow": False, "access": "rwm"},
-    {"allow": True, "type": "c", "access": "m"},
-    {"allow": True, "type": "b", "access": "m"},
-    *(
-        {"allow": True, "type": "c", "major": major, "minor": minor, "access": "rwm"}
-        for major, minor in ((1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2))
-    ),
-    {"allow": True, "type": "c", "major": 136, "access": "rwm"},
-    {"allow": True, "type": "c", "major": 10, "minor": 200, "access": "rwm"},
-)
-
-
 def devices(host: HostConfig) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """(linux.devices, linux.resources.devices)."""
     if host.privileged:
         nodes = [_node(path, path) for path in _host_devices("/dev")]
         return nodes, [{"allow": True, "access": "rwm"}]
-    nodes, rules = [], list(_DEFAULT_RULES)
-    # tun (10,200) is what runc allows by default; Docker's rules do not give it
-    rules.pop()
+    # every runtime adds the rules of the devices that each container has
+    nodes: list[dict[str, Any]] = []
+    rules: list[dict[str, Any]] = [{"allow": False, "access": "rwm"}]
     for device in host.devices:
         for source, target in _expand(device.source, device.target):
             node = _node(source, target)
