@@ -64,7 +64,7 @@ async def _run(config: Config) -> None:
             if config.tls or config.tlsverify
             else None
         )
-        listeners = await serve(build_app(engine), config.hosts, group=config.group, tls=tls)
+        listeners = await serve(build_app(engine, parts.front), config.hosts, group=config.group, tls=tls)
         _write_pidfile(config)
         gc.collect()
         gc.freeze()  # what is here now stays: no collection need look at it again

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from scow.daemon.config import Config
 from scow.engine.context import Engine, Settings
 from scow.engine.events import EventBus
+from scow.engine.ports import ProgressCallback
 from scow.engine.registry import ContainerRegistry
 from scow.errors import Conflict
 from scow.images.store import open_store
@@ -19,6 +20,7 @@ from scow.metadata.database import Database
 from scow.metadata.migrations import MIGRATIONS
 from scow.model.container import Container
 from scow.network.networking import open_networking
+from scow.server.docker.app import Wiring
 from scow.server.docker.export import config_v2, hostconfig
 from scow.supervisor.supervisor import open_supervisor
 from scow.volumes.local import LocalVolumes
@@ -29,6 +31,7 @@ class Parts:
     """The engine and what must be closed in the end."""
 
     engine: Engine
+    front: Wiring
     database: Database
     lock: int
 
@@ -65,7 +68,12 @@ def build(config: Config) -> Parts:
         clock=time.time_ns,
         export=_exporter(config.data_root),
     )
-    return Parts(engine, database, lock)
+    async def starter_images(names: tuple[str, ...], progress: ProgressCallback) -> object:
+        from scow.images.bootstrap import bootstrap  # seldom used, and not small
+
+        return await bootstrap(images, names, progress)
+
+    return Parts(engine, Wiring(bootstrap=starter_images), database, lock)
 
 
 def _settings(config: Config) -> Settings:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from scow.errors import Conflict
+from scow.errors import ResourceExhausted
 from scow.model.ports import PublishedPort
 from scow.network import portmap, reserve
 from scow.network.portmap import PortTable, Wish
@@ -18,7 +18,7 @@ _PATIENCE = 1.0
 _PAUSE = 0.005
 
 
-class PortTaken(Conflict):
+class PortTaken(ResourceExhausted):
     """A host port cannot be had. Docker answers 500 to this one; its sentence says which port, and why."""
 
 

@@ -32,7 +32,10 @@ IMAGE = Image(
     config=ContainerConfig(env=("PATH=/bin", "A=image", "BARE"), cmd=("sh",), labels={"from": "image"}),
     diff_ids=("sha256:" + "d" * 64,),
     chain_ids=("sha256:" + "d" * 64,),
-    history=(HistoryEntry("2026-01-02T03:04:05Z", "ADD rootfs"), HistoryEntry("2026-01-02T03:04:06Z", "CMD sh", empty_layer=True)),
+    history=(
+        HistoryEntry("2026-01-02T03:04:05Z", "ADD rootfs"),
+        HistoryEntry("2026-01-02T03:04:06Z", "CMD sh", empty_layer=True),
+    ),
     tags=("busybox:latest",),
     size=1234,
 )
@@ -142,7 +145,11 @@ class FakeImages:
 
     def resolve(self, name: str) -> Image:
         for image in self.all.values():
-            if name in image.tags or f"{name}:latest" in image.tags or image.id.removeprefix("sha256:").startswith(name.removeprefix("sha256:")):
+            if (
+                name in image.tags
+                or f"{name}:latest" in image.tags
+                or image.id.removeprefix("sha256:").startswith(name.removeprefix("sha256:"))
+            ):
                 return image
         raise NotFound(f"No such image: {Reference.parse(name).with_default_tag().familiar}")
 
@@ -197,7 +204,9 @@ class FakeVolumes:
         self.all: dict[str, Volume] = {}
         self.filled: list[str] = []
 
-    async def create(self, name: str = "", *, labels: Any = None, options: Any = None, anonymous: bool = False) -> Volume:
+    async def create(
+        self, name: str = "", *, labels: Any = None, options: Any = None, anonymous: bool = False
+    ) -> Volume:
         name = name or f"{len(self.all):064x}"
         return self.all.setdefault(name, Volume(name, f"/volumes/{name}/_data", anonymous=anonymous))
 

@@ -58,7 +58,7 @@ def test_create_merges_the_image_by_dockers_rules(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         id_ = await made(world, config={"env": ("A=user",), "labels": {"x": "y"}})
         config = query.get(world.engine, id_).config
-        assert config.env == ("PATH=/bin", "A=user")  # the bare name of the image is dropped
+        assert config.env == ("A=user", "PATH=/bin")  # the bare name of the image is dropped
         assert config.cmd == ("sh",)
         assert config.labels == {"from": "image", "x": "y"}
         assert config.hostname == id_[:12]
@@ -87,8 +87,14 @@ def test_a_life(tmp_path: Path) -> None:
 
     world = run(tmp_path, scenario)
     assert world.actions() == [
-        "container create", "network connect", "container start", "container kill", "network disconnect",
-        "container die", "container stop", "container destroy",
+        "container create",
+        "network connect",
+        "container start",
+        "container kill",
+        "network disconnect",
+        "container die",
+        "container stop",
+        "container destroy",
     ]
 
 

@@ -17,7 +17,14 @@ from scow.model.container import Container, ContainerConfig, HostConfig, Resourc
 from scow.model.mounts import MountPoint
 
 CONTAINER = Container(
-    "1" * 64, "c", 1, "sha256:" + "a" * 64, "busybox", ContainerConfig(hostname="h", env=("A=1",)), HostConfig(), path="sh"
+    "1" * 64,
+    "c",
+    1,
+    "sha256:" + "a" * 64,
+    "busybox",
+    ContainerConfig(hostname="h", env=("A=1",)),
+    HostConfig(),
+    path="sh",
 )
 AROUND = build.Surroundings("/data/containers/x", "/run/rootfs", "/scow/x")
 
@@ -32,7 +39,8 @@ def test_every_transition_leads_to_a_state_that_can_be_left_or_is_final() -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("TERM", 15), ("SIGTERM", 15), ("sigkill", 9), ("1", 1), ("RTMIN+3", 37), ("RTMAX", 64), ("64", 64)]
+    ("text", "number"),
+    [("TERM", 15), ("SIGTERM", 15), ("sigkill", 9), ("1", 1), ("RTMIN+3", 37), ("RTMAX", 64), ("64", 64)],
 )
 def test_signals(text: str, number: int) -> None:
     assert signals.number(text) == number
@@ -58,7 +66,8 @@ def test_generated_names_are_valid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "keys"), [("", b"\x10\x11"), ("ctrl-a", b"\x01"), ("ctrl-p,ctrl-q", b"\x10\x11"), ("a,b", b"ab"), ("ctrl-@", b"\0")]
+    ("text", "keys"),
+    [("", b"\x10\x11"), ("ctrl-a", b"\x01"), ("ctrl-p,ctrl-q", b"\x10\x11"), ("a,b", b"ab"), ("ctrl-@", b"\0")],
 )
 def test_detach_keys(text: str, keys: bytes) -> None:
     assert attach.detach_sequence(text) == keys
@@ -116,7 +125,9 @@ def test_host_modes_leave_out_namespaces() -> None:
 
 
 def test_limits() -> None:
-    found = resources.runtime_resources(Resources(memory=1 << 24, nano_cpus=1_500_000_000, pids_limit=-1, cpuset_cpus="0"))
+    found = resources.runtime_resources(
+        Resources(memory=1 << 24, nano_cpus=1_500_000_000, pids_limit=-1, cpuset_cpus="0")
+    )
     assert found == {
         "memory": {"limit": 1 << 24, "swap": 1 << 25},
         "cpu": {"period": 100000, "quota": 150000, "cpus": "0"},
@@ -155,15 +166,17 @@ def test_security_options(options: tuple[str, ...], expected: security.SecurityO
     assert security.parse(options) == expected
 
 
-@pytest.mark.parametrize("word", ["apparmor=docker-default", "label=type:x", "seccomp={", "seccomp=[]", "no-new-privileges=maybe", "x=y"])
+@pytest.mark.parametrize(
+    "word", ["apparmor=docker-default", "label=type:x", "seccomp={", "seccomp=[]", "no-new-privileges=maybe", "x=y"]
+)
 def test_security_options_that_cannot_be_met_are_refused(word: str) -> None:
     with pytest.raises(InvalidArgument):
         security.parse((word,))
 
 
 def test_exit_codes_of_start_failures() -> None:
-    assert start.exit_code("exec: \"x\": executable file not found in $PATH") == 127
-    assert start.exit_code("exec: \"x\": permission denied") == 126
+    assert start.exit_code('exec: "x": executable file not found in $PATH') == 127
+    assert start.exit_code('exec: "x": permission denied') == 126
     assert start.exit_code("something else") == 128
 
 

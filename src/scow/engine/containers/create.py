@@ -179,7 +179,7 @@ def _merge(config: ContainerConfig, image: Image, container_id: str, host: HostC
         config,
         hostname=hostname,
         user=config.user or base.user,
-        env=inherited + config.env,
+        env=config.env + inherited,
         entrypoint=entrypoint or None,
         cmd=cmd,
         working_dir=config.working_dir or base.working_dir,
