@@ -26,10 +26,10 @@ class NativeSnapshots(OverlaySnapshots):
 
     def directories(self, container_id: str, chain_ids: Sequence[str]) -> tuple[Sequence[str], str, str]:
         upper = f"{self._root}/{container_id}/diff"
-        return (), upper, ""
+        return (upper,), upper, ""  # the image's data are in it, for a volume's first filling
 
     def mounts(self, container_id: str, chain_ids: Sequence[str]) -> Sequence[Mount]:
-        return super().mounts(container_id, ())
+        return [self._bind(container_id)]
 
 
 def merge(layers: Sequence[str], target: str) -> None:

@@ -9,7 +9,10 @@ from scow.linux import libc
 
 def overlay_works(data_root: str) -> bool:
     """Whether directories below `data_root` can be the lower, upper and work directory of an overlay."""
-    directory = tempfile.mkdtemp(prefix="probe-", dir=data_root)
+    try:
+        directory = tempfile.mkdtemp(prefix="probe-", dir=data_root)
+    except OSError:
+        return False
     try:
         for name in ("lower", "upper", "work"):
             os.mkdir(f"{directory}/{name}")

@@ -215,6 +215,8 @@ async def _download(
         store_blob(source, descriptor, parts.blobs)
         return None
 
+    if parts.downloads.locked():
+        progress.status("Waiting")
     async with parts.downloads:
         stored = await _stream(parts, client, wanted.reference, descriptor, work, progress)
     if stored is None:

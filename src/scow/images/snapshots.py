@@ -30,10 +30,9 @@ class OverlaySnapshots:
     def mounts(self, container_id: str, chain_ids: Sequence[str]) -> Sequence[Mount]:
         """One overlay, or a bind of the writable directory when there is nothing below it."""
         lowers, upper, work = self.directories(container_id, chain_ids)
-        if not os.path.isdir(upper):
-            raise NotFound(f"the writable layer of container {container_id} is missing")
+        bind = self._bind(container_id)
         if not lowers:
-            return [{"type": "bind", "source": upper, "options": ["rbind", "rw"]}]
+            return [bind]
         options = [f"lowerdir={':'.join(lowers)}", f"upperdir={upper}", f"workdir={work}"]
         return [{"type": "overlay", "source": "overlay", "options": options}]
 
@@ -53,6 +52,13 @@ class OverlaySnapshots:
         for name in os.listdir(self._root):
             if name not in keep:
                 self._trash.put(f"{self._root}/{name}")
+
+    def _bind(self, container_id: str) -> Mount:
+        """The writable directory itself as the root; NotFound when it is missing."""
+        upper = f"{self._root}/{container_id}/diff"
+        if not os.path.isdir(upper):
+            raise NotFound(f"the writable layer of container {container_id} is missing")
+        return {"type": "bind", "source": upper, "options": ["rbind", "rw"]}
 
     def _make(self, container_id: str) -> None:
         try:

@@ -116,7 +116,8 @@ def load(database: Database) -> ImageTables:
         images=tuple(
             ImageRow(*row)
             for row in database.read(
-                "select id, manifest, media_type, manifest_size, listed, listed_size, parent, stored_at from images order by stored_at"
+                "select id, manifest, media_type, manifest_size, listed, listed_size, parent, stored_at from images"
+                " order by stored_at"
             )
         ),
         names=tuple(
@@ -143,7 +144,8 @@ async def insert_image(
 
     def work(connection: sqlite3.Connection) -> None:
         connection.execute(
-            "insert into images (id, manifest, media_type, manifest_size, listed, listed_size, parent, stored_at) values (?, ?, ?, ?, ?, ?, ?, ?)"
+            "insert into images (id, manifest, media_type, manifest_size, listed, listed_size, parent, stored_at)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?)"
             " on conflict (id) do nothing",
             (
                 image.id,

@@ -253,3 +253,27 @@ def test_snapshots(world: World, faulty: FaultRegistry) -> None:
             snapshots.mounts("c2", ["sha256:" + "0" * 64])
 
     world.run(work())
+
+
+def test_snapshots_without_overlayfs(world: World, faulty: FaultRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scow.images.store.overlay_works", lambda _: False)
+    world.reopen()
+    faulty.add("app", Image([BASE, TOP]))
+    image = world.pull(f"{faulty.address}/app")
+
+    async def work() -> None:
+        await world.snapshots.prepare("c1", image.chain_ids)
+        (mount,) = world.snapshots.mounts("c1", image.chain_ids)
+        assert mount == {"type": "bind", "source": f"{world.root}/rw/c1/diff", "options": ["rbind", "rw"]}
+        assert sorted(os.listdir(mount["source"])) == ["etc"]
+        assert sorted(os.listdir(mount["source"] + "/etc")) == ["motd", "new"]
+
+    world.run(work())
+
+
+def test_overlay_is_found_where_it_works(world: World) -> None:
+    from scow.images.probe import overlay_works
+
+    mounts = open("/proc/self/mountinfo").read()
+    assert overlay_works(str(world.root)) and not overlay_works("/proc")
+    assert open("/proc/self/mountinfo").read() == mounts and "probe" not in " ".join(os.listdir(world.root))

@@ -31,8 +31,6 @@ class Entry:
         "minor",
         "xattrs",
         "extents",
-        "user",
-        "group",
     )
 
     def __init__(self, name: bytes, kind: str) -> None:
@@ -49,8 +47,6 @@ class Entry:
         self.minor = 0
         self.xattrs: dict[str, bytes] | None = None
         self.extents: list[tuple[int, int]] | None = None
-        self.user = b""
-        self.group = b""
 
     def __repr__(self) -> str:
         return f"Entry({self.name!r}, {self.kind}, {self.mode:o}, size={self.size})"

@@ -246,8 +246,6 @@ class TarReader:
         entry.uid = header.number(block, 108, 8)
         entry.gid = header.number(block, 116, 8)
         entry.mtime = header.number(block, 136, 12) * 1_000_000_000
-        entry.user = header.text(block, 265, 32)
-        entry.group = header.text(block, 297, 32)
         if entry.kind in (kinds.CHARACTER, kinds.BLOCK):
             entry.major = header.number(block, 329, 8)
             entry.minor = header.number(block, 337, 8)

@@ -1,0 +1,82 @@
+"""What is fuzzed: for each target some good inputs to start from, and the function that must survive."""
+
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scow.errors import ScowError
+from scow.images.archive.limits import Limits
+from scow.images.archive.reader import TarReader
+from scow.images.registry import challenge
+from scow.oci import image, manifest, media
+from scow.oci.digest import Digest
+from scow.oci.reference import Reference
+
+
+@dataclass(frozen=True)
+class Target:
+    """`check` returns or raises ScowError; anything else is a finding."""
+
+    seeds: tuple[bytes, ...]
+    check: Callable[[bytes], object]
+
+
+def _reference(data: bytes) -> None:
+    reference = Reference.parse(data.decode("utf-8", "surrogateescape"))
+    assert Reference.parse(str(reference)) == reference
+
+
+def _manifest(data: bytes) -> None:
+    for content_type in (media.OCI_MANIFEST, media.OCI_INDEX):
+        try:
+            manifest.parse(data, content_type)
+        except ScowError:
+            continue
+    image.parse(data)
+
+
+def _archive(data: bytes) -> None:
+    stream = io.BytesIO(data)
+    reader = TarReader(lambda: stream.read(700), Limits(entries=1000, bytes=1 << 24))
+    for entry in reader:
+        assert b".." not in entry.name.split(b"/") and not entry.name.startswith(b"/") and b"\0" not in entry.name
+        for _ in reader.content():
+            pass
+
+
+def _challenge(data: bytes) -> None:
+    challenge.parse([data.decode("latin-1")])
+
+
+def _archives() -> tuple[bytes, ...]:
+    found = []
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=form) as writer:
+            for name, kind in (("a/b", tarfile.REGTYPE), ("l", tarfile.SYMTYPE), ("h", tarfile.LNKTYPE), ("d", b"5")):
+                info = tarfile.TarInfo(name if form == tarfile.USTAR_FORMAT else name + "n" * 120)
+                info.type, info.linkname, info.size = kind, "a/b", 700 if kind == tarfile.REGTYPE else 0
+                writer.addfile(info, io.BytesIO(b"x" * 700))
+        found.append(buffer.getvalue())
+    return tuple(found)
+
+
+_DIGEST = str(Digest.of(b""))
+_CONFIG = {"mediaType": media.OCI_CONFIG, "digest": _DIGEST, "size": 2}
+_MANIFEST = {"schemaVersion": 2, "config": _CONFIG, "layers": [{**_CONFIG, "mediaType": media.OCI_LAYER}]}
+_INDEX = {"schemaVersion": 2, "manifests": [{**_CONFIG, "platform": {"os": "linux", "architecture": "arm"}}]}
+_IMAGE = {
+    "os": "linux",
+    "rootfs": {"type": "layers", "diff_ids": [_DIGEST]},
+    "history": [{}],
+    "config": {"Env": ["A=b"]},
+}
+
+TARGETS = {
+    "reference": Target((b"docker.io/library/nginx:1.2@" + _DIGEST.encode(), b"[::1]:5000/a_b/c__d-e"), _reference),
+    "manifest": Target(tuple(json.dumps(each).encode() for each in (_MANIFEST, _INDEX, _IMAGE)), _manifest),
+    "archive": Target(_archives(), _archive),
+    "challenge": Target((b'Bearer realm="https://a/b",service="c", Basic realm=x',), _challenge),
+}
