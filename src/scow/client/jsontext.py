@@ -9,6 +9,7 @@ import _json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _SPACE = " \t\n\r"
@@ -18,10 +19,10 @@ class _Context:
     """What `_json.make_scanner` reads its settings from."""
 
     strict = False  # Docker's answers may carry raw control characters; Go's decoder is as lenient in what matters here
-    object_hook = None
+    object_hook: type | None = None
     object_pairs_hook = None
-    parse_float = float
-    parse_int = int
+    parse_float: type = float
+    parse_int: type = int
 
     @staticmethod
     def parse_constant(name: str) -> object:
@@ -31,6 +32,26 @@ class _Context:
 
 
 _scan = _json.make_scanner(_Context())  # type: ignore[arg-type]
+
+
+def decoder(number: type, mapping: type) -> Callable[[str], Any]:
+    """A decoder that keeps numbers as `number(text)` and objects as `mapping(dict)`."""
+
+    class Kinds(_Context):
+        object_hook = mapping
+        parse_float = number
+        parse_int = number
+        memo: dict[str, str] = {}
+
+    scan = _json.make_scanner(Kinds())  # type: ignore[arg-type]
+
+    def run(text: str) -> Any:
+        try:
+            return scan(text, len(text) - len(text.lstrip()))[0]
+        except StopIteration:
+            raise ValueError("not JSON") from None
+
+    return run
 
 
 def _refuse(value: object) -> object:

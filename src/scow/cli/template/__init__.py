@@ -1,0 +1,1 @@
+"""Go's text/template language as far as Docker's `--format` uses it: lexer, parser, evaluator, functions. Pure."""
