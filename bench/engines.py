@@ -71,12 +71,22 @@ class Peer:
             connection.close()
 
     def pull(self, reference: str) -> None:
-        self.call("pull", "-q", reference)
+        # over the API: it is the daemon's work that counts
+        name, _, tag = reference.rpartition(":")
+        status, body = self.api("POST", f"/images/create?fromImage={name}&tag={tag}", timeout=300)
+        if status != 200 or b'"error"' in body:
+            raise RuntimeError(f"pull {reference}: {status} {body[-300:]!r}")
+
+    def inits(self) -> list[int]:
+        """pid of the first process of every running container."""
+        found = []
+        for item in json.loads(self.api("GET", "/containers/json")[1]):
+            found.append(json.loads(self.api("GET", f"/containers/{item['Id']}/json")[1])["State"]["Pid"])
+        return found
 
     def remove_all(self) -> None:
-        ids = self.call("ps", "-aq").split()
-        for start in range(0, len(ids), 50):
-            self.call("rm", "-f", *ids[start : start + 50], check=False)
+        for item in json.loads(self.api("GET", "/containers/json?all=1")[1]):
+            self.api("DELETE", f"/containers/{item['Id']}?force=1")
 
     def give(self, reference: str, name: str) -> None:
         """Make an image of a registry known under a short name."""
@@ -102,13 +112,6 @@ class Scow(Peer):
 
     def roots(self) -> list[int]:
         return [self.engine.pid]
-
-    def pull(self, reference: str) -> None:
-        # over the API, as the daemon does the work: needs nothing of the CLI
-        name, _, tag = reference.rpartition(":")
-        status, body = self.api("POST", f"/images/create?fromImage={name}&tag={tag}", timeout=300)
-        if status != 200 or b'"error"' in body:
-            raise RuntimeError(f"pull {reference}: {status} {body[-300:]!r}")
 
 
 class Docker(Peer):
@@ -150,12 +153,6 @@ class Docker(Peer):
     def roots(self) -> list[int]:
         assert self.process is not None
         return [self.process.pid]
-
-    def pull(self, reference: str) -> None:
-        name, _, tag = reference.rpartition(":")
-        status, body = self.api("POST", f"/images/create?fromImage={name}&tag={tag}", timeout=300)
-        if status != 200 or b'"error"' in body:
-            raise RuntimeError(f"pull {reference}: {status} {body[-300:]!r}")
 
     def stop(self) -> None:
         if self.process is not None:
@@ -206,6 +203,10 @@ class Podman(Peer):
     def give(self, reference: str, name: str) -> None:
         self.pull(reference)
         self.call("tag", reference, f"docker.io/library/{name}")
+
+    def inits(self) -> list[int]:
+        ids = self.call("ps", "-q").split()
+        return [int(pid) for pid in self.call("inspect", "-f", "{{.State.Pid}}", *ids).split()]
 
     def remove_all(self) -> None:
         self.call("rm", "-f", "-a", "-t", "0", check=False)

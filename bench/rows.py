@@ -156,8 +156,7 @@ class Bench:
                 peer.call("run", "-d", "--network", "none", "busybox", "sleep", "3600")
             time.sleep(1)
             up, samples = parents(), []
-            for identity in peer.call("ps", "-q", "--no-trunc").split():
-                init = int(peer.call("inspect", "-f", "{{.State.Pid}}", identity))
+            for init in peer.inits():
                 helpers, pid = set(), up.get(init, 1)
                 while pid > 1 and pid not in resting:
                     helpers.add(pid)
@@ -228,7 +227,10 @@ class Bench:
 
 def lifetime(peer: Peer, name: str) -> float:
     """Seconds between a container's start and end, as the engine's own record has them."""
-    state = json.loads(peer.call("inspect", name))[0]["State"]
+    if peer.socket is not None:
+        state = json.loads(peer.api("GET", f"/containers/{name}/json")[1])["State"]
+    else:
+        state = json.loads(peer.call("inspect", name))[0]["State"]
     return _seconds(state["FinishedAt"]) - _seconds(state["StartedAt"])
 
 
