@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
+
+from scow.images.background import spawn
 
 T = TypeVar("T")
 _log = logging.getLogger("scow.images")
@@ -15,10 +17,10 @@ class InFlight(Generic[T]):
     def __init__(self) -> None:
         self._tasks: dict[Hashable, tuple[asyncio.Task[T], list[object]]] = {}
 
-    async def run(self, key: Hashable, work: Callable[[], Awaitable[T]], name: str) -> T:
+    async def run(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]], name: str) -> T:
         """The result of the running work for `key`, or of `work()` when there is none."""
         if key not in self._tasks:
-            task = asyncio.get_running_loop().create_task(_call(work), name=name)
+            task = spawn(work(), name)
             task.add_done_callback(lambda done: self._forget(key, done))
             self._tasks[key] = (task, [])
         task, waiters = self._tasks[key]
@@ -37,7 +39,3 @@ class InFlight(Generic[T]):
         self._tasks.pop(key, None)
         if not task.cancelled() and task.exception() is not None:
             _log.debug("%s: %s", task.get_name(), task.exception())
-
-
-async def _call(work: Callable[[], Awaitable[T]]) -> T:
-    return await work()
