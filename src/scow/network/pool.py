@@ -162,6 +162,9 @@ class SandboxPool:
             if not waiter.done():
                 waiter.set_result(ready)
                 return
+        if len(self._ready) >= self._target:  # the pool was trimmed while this one was made or away
+            self.discard(ready)
+            return
         self._ready.append(ready)
         self._ready.sort(key=lambda one: one.address)
 
