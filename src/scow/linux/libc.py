@@ -9,7 +9,7 @@ import ctypes
 import errno
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -86,8 +86,12 @@ CLOSE_RANGE_CLOEXEC = 4
 SECCOMP_SET_MODE_FILTER = 1
 
 _OLD_NUMBERS = {  # calls older than 424, which every architecture numbers in its own way
-    "x86_64": {"pivot_root": 155, "clone": 56, "keyctl": 250, "seccomp": 317, "bpf": 321, "capset": 126, "getcwd": 79},
-    "aarch64": {"pivot_root": 41, "clone": 220, "keyctl": 219, "seccomp": 277, "bpf": 280, "capset": 91, "getcwd": 17},
+    "x86_64": dict(
+        pivot_root=155, keyctl=250, seccomp=317, bpf=321, capset=126, getcwd=79, setgroups=116, setresuid=117, setresgid=119
+    ),
+    "aarch64": dict(
+        pivot_root=41, keyctl=219, seccomp=277, bpf=280, capset=91, getcwd=17, setgroups=159, setresuid=147, setresgid=149
+    ),
 }
 _MACHINE = os.uname().machine
 _OLD = _OLD_NUMBERS.get(_MACHINE, {})
@@ -350,11 +354,13 @@ def socket_pair() -> tuple[int, int]:
 
 _pythonapi = ctypes.pythonapi
 _clone3 = function(ctypes.PyDLL(None, use_errno=True), "syscall", "l", "lpL")
-_clone_old = function(ctypes.PyDLL(None, use_errno=True), "syscall", "l", "lLpppp")
 _before_fork = function(_pythonapi, "PyOS_BeforeFork", "v", "")
 _after_fork_parent = function(_pythonapi, "PyOS_AfterFork_Parent", "v", "")
 _after_fork_child = function(_pythonapi, "PyOS_AfterFork_Child", "v", "")
 _prctl = _checked("prctl", "iLLLL")
+_setgroups = _syscall("setgroups", -1, "lp")
+_setresgid = _syscall("setresgid", -1, "lll")
+_setresuid = _syscall("setresuid", -1, "lll")
 _capset = _syscall("capset", -1, "pp")
 _seccomp = _syscall("seccomp", -1, "LLp")
 _keyctl = _syscall("keyctl", -1, "lslll")
@@ -405,6 +411,25 @@ def clone(flags: int, *, cgroup: int = -1) -> tuple[int, int]:
 
 def prctl(option: int, value: int = 0, third: int = 0) -> int:
     return _prctl(option, value, third, 0, 0)
+
+
+def become(uid: int, gid: int, groups: Sequence[int]) -> None:
+    """Set all user and group ids of this thread, supplementary groups included.
+
+    By plain system calls: the C library's functions first signal every thread that it ever knew of, and in a child of
+    `clone` they would wait for ever for one that was not copied.
+    """
+    packed = struct.pack(f"{len(groups)}I", *groups)
+    buffer = ctypes.create_string_buffer(packed, max(len(packed), 1))
+    _setgroups(len(groups), ctypes.addressof(buffer))
+    _setresgid(gid, gid, gid)
+    _setresuid(uid, uid, uid)
+
+
+def become_mapped_root() -> None:
+    """In a user namespace that was just entered or mapped: be its user and group 0."""
+    _setresgid(0, 0, 0)
+    _setresuid(0, 0, 0)
 
 
 def capset(effective: int, permitted: int, inheritable: int) -> None:

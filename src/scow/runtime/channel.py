@@ -6,11 +6,15 @@ the child's last copy closes, which execve does.
 """
 
 import os
+import select
 import socket
 import struct
 from dataclasses import dataclass
 
+from scow.runtime.failure import INIT
+
 _MAX_MESSAGE = 65536
+PATIENCE = 120
 _FD = struct.Struct("i")
 
 
@@ -32,15 +36,26 @@ class Outcome:
     pid: int = 0
     console: int | None = None
     failure: tuple[str, int, str] | None = None
+    stuck: bool = False
 
 
 def collect(fd: int, terminal: bool) -> Outcome:
-    """Read until the child's end is closed everywhere or a failure was reported."""
+    """Read until the child's end is closed everywhere: also after a failure, whose sender's pid may still be under way.
+
+    A process that is left unreaped in a container's pid namespace would keep the container's init from ever ending.
+    After PATIENCE seconds without a word it is a failure (a frozen cgroup, one that waits for memory).
+    """
     outcome = Outcome()
-    while outcome.failure is None:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    while True:
+        if not poll.poll(PATIENCE * 1000):
+            outcome.stuck = True
+            outcome.failure = (INIT, 0, f"the process has not started within {PATIENCE} seconds")
+            return outcome
         message = _receive_console(fd, outcome) if terminal and outcome.console is None else os.read(fd, _MAX_MESSAGE + 64)
         if not message:
-            break
+            return outcome
         kind, rest = message[:1], message[1:]
         if kind == b"F":
             stage, number, text = rest.decode("utf-8", "replace").split("\0", 2)
@@ -49,7 +64,6 @@ def collect(fd: int, terminal: bool) -> Outcome:
             outcome.pid = int(rest)
         elif kind == b"X":
             outcome.started = True
-    return outcome
 
 
 def _receive_console(fd: int, outcome: Outcome) -> bytes:

@@ -79,8 +79,7 @@ def start_init(job: Job, namespaces: Namespaces) -> None:
         if os.read(job.channel, 1) != b"G":
             raise Failed(INIT, 0, "the monitor went away")
         _join_cgroup(job)  # the mapped root may not write the host's cgroup files any more
-        os.setresgid(0, 0, 0)
-        os.setresuid(0, 0, 0)
+        libc.become_mapped_root()
     _join_namespaces(job, namespaces)
     _name_host(job, namespaces)
     rootfs.build(job)

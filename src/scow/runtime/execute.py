@@ -47,8 +47,7 @@ def execute(
             if flags:
                 libc.setns(pidfd, flags)
             if flags & libc.CLONE_NEWUSER:
-                os.setresgid(0, 0, 0)
-                os.setresuid(0, 0, 0)
+                libc.become_mapped_root()
 
         return start(job, ours, 0, lambda job: child.start_exec(job, join), execute=True)
     finally:

@@ -48,9 +48,7 @@ def become(job: Job, identity: users.Identity, sets: CapabilitySets, keep: int) 
     capabilities.drop_bounding(sets.bounding)
     if identity.uid:
         libc.prctl(libc.PR_SET_KEEPCAPS, 1)
-    os.setgroups(identity.groups)
-    os.setresgid(identity.gid, identity.gid, identity.gid)
-    os.setresuid(identity.uid, identity.uid, identity.uid)
+    libc.become(identity.uid, identity.gid, identity.groups)
     if identity.uid:
         libc.prctl(libc.PR_SET_KEEPCAPS, 0)
     capabilities.apply(sets, extra_effective=keep)

@@ -113,6 +113,7 @@ def start(
         outcome = channel.collect(ours, job.stdio is None)
     except BaseException:
         _destroy(pid, outcome)
+        os.close(pidfd)
         raise
     if outcome.failure is None and outcome.started:
         return _started(job, pid, pidfd, outcome)
@@ -147,9 +148,9 @@ def _started(job: Job, pid: int, pidfd: int, outcome: channel.Outcome) -> Launch
     return Launched(pid, pidfd, outcome.console, started_at)
 
 
-def _reap(pid: int) -> int:
+def _reap(pid: int, flags: int = 0) -> int:
     try:
-        return os.waitpid(pid, 0)[1]
+        return os.waitpid(pid, flags)[1]
     except ChildProcessError:
         return 0
 
@@ -163,7 +164,7 @@ def _destroy(pid: int, outcome: channel.Outcome) -> int:
         if each > 0:
             if outcome.failure is not None or not outcome.started:
                 _kill_unless_dead(each)
-            status = _reap(each) or status
+            status = _reap(each, os.WNOHANG if outcome.stuck else 0) or status
     return status
 
 

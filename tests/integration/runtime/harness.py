@@ -26,7 +26,7 @@ DEFAULT_CAPABILITIES = [
     ).split()
 ]
 _counter = itertools.count()
-_LEAF = f"t{os.getpid()}"
+_PARENT = f"scowtest{os.getpid()}"  # of this run alone: it is removed with all that is below
 APPLETS = (
     "sh true false cat echo ls id stat mount umount sleep readlink tty pwd env ps grep head wc touch mkdir mknod dd hostname "
     "kill test cut tr sort find date ln rm chmod chown"
@@ -200,7 +200,7 @@ class Area:
         return f"{base}/root", [{"type": "bind", "source": tree, "options": ["rbind"]}]
 
     def cgroup(self, resources: dict[str, Any]) -> Cgroup:
-        made = cgroup.create(f"scowtest/{_LEAF}-{next(_counter)}", resources)
+        made = cgroup.create(f"{_PARENT}/c{next(_counter)}", resources)
         self.cgroups.append(made)
         return made
 
@@ -239,10 +239,7 @@ class Area:
     def close(self) -> None:
         for group in self.cgroups:
             group.remove()
-        try:
-            cgroup.open("scowtest").remove()
-        except OSError:  # another run uses it
-            pass
+        cgroup.open(_PARENT).remove()
         shutil.rmtree(self.path)
 
 
