@@ -17,3 +17,17 @@ def spawn(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
     return task
+
+
+async def complete(work: Coroutine[Any, Any, T], name: str) -> T:
+    """The result of work that is done to its end even when the caller is cancelled, who is told only then."""
+    task = spawn(work, name)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError:
+                continue
+        raise

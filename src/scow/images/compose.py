@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scow.images.archive.writer import TarWriter
+from scow.images.background import complete
 from scow.images.blobs import BlobStore, sync
 from scow.images.layer import unpack_stored
 from scow.images.parts import Parts
@@ -54,9 +55,10 @@ async def compose(parts: Parts, recipe: Recipe) -> Image:
         with parts.catalog.hold([*held, chain[-1], descriptor.digest]):
             document, layers = _base(parts, base)
             await _unpack(parts, descriptor, diff_id, chain[-1])
-            return await _publish(parts, recipe, _document(document, recipe, diff_id), [*layers, descriptor])
+            document = _document(document, recipe, diff_id)
+            return await complete(_publish(parts, recipe, document, [*layers, descriptor]), "publish")
     except BaseException:
-        await asyncio.shield(parts.give_up(chain, [descriptor.digest]))
+        await complete(parts.give_up(chain, [descriptor.digest]), "give-up")
         raise
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from scow.errors import DataLoss, NotFound
+from scow.errors import DataLoss, Internal, NotFound
 from scow.images import config as config_documents
+from scow.images.background import complete
 from scow.images.blobs import digest_of, sync
 from scow.images.decompress import Source
 from scow.images.layer import Stored, first_error, store_blob, store_layer
@@ -73,9 +74,9 @@ async def pull(
             with parts.catalog.hold(held):
                 if known is None or not all(parts.blobs.has(layer.digest) for layer in wanted.manifest.layers):
                     await _fetch_layers(parts, client, wanted, report)
-                image = await _publish(parts, wanted)
+                image = await complete(_publish(parts, wanted), "publish")
         except BaseException:
-            await asyncio.shield(parts.give_up(wanted.chain, [digest for digest, _ in wanted.blobs]))
+            await complete(parts.give_up(wanted.chain, [digest for digest, _ in wanted.blobs]), "give-up")
             raise
     finally:
         await client.close()
@@ -142,7 +143,7 @@ async def _fetch_layers(parts: Parts, client: RegistryClient, wanted: _Wanted, r
     for number, (chain_id, descriptor) in enumerate(zip(wanted.chain, wanted.manifest.layers, strict=True)):
         row = _existing(parts, chain_id, wanted.config.diff_ids[number])
         if row is not None:
-            wanted.layers[chain_id] = row
+            wanted.layers[chain_id] = parts.catalog.layers.setdefault(chain_id, row)
         if row is not None and parts.blobs.has(descriptor.digest):
             report(PullProgress("Already exists", descriptor.digest.short))
         else:
@@ -183,15 +184,16 @@ async def _one_layer(
     unpack = chain_id not in wanted.layers
 
     async def work() -> None:
+        shared = client.share()
         try:
-            await _download(parts, client, wanted, number, unpack, progress)
+            await _download(parts, shared, wanted, number, unpack, progress)
         finally:
             parts.progress.pop(key, None)
+            await shared.close()
 
     await parts.inflight.run(key, work, f"layer-{descriptor.digest.short}")
     for earlier in [event for other, event in done.items() if other < number]:
         await earlier.wait()
-    wanted.layers[chain_id] = parts.catalog.layers.get(chain_id) or wanted.layers[chain_id]
     progress.extracting(descriptor.size)
     report(PullProgress("Pull complete", descriptor.digest.short))
     done[number].set()
@@ -275,6 +277,9 @@ async def _settled(worker: "asyncio.Future[Stored | None]") -> Stored | None:
 
 async def _publish(parts: Parts, wanted: _Wanted) -> Image:
     """Documents into the blob store, everything onto the disk, then the rows."""
+    missing = [chain_id for chain_id in wanted.chain if chain_id not in parts.catalog.layers]
+    if missing:
+        raise Internal(f"layer {missing[0]} of {wanted.reference.familiar} was not unpacked")
     listed = manifests.as_oci(wanted.manifest, wanted.documents[wanted.manifest_digest])
     listed_digest = Digest.of(listed)
     wanted.documents[listed_digest] = listed
@@ -293,7 +298,7 @@ async def _publish(parts: Parts, wanted: _Wanted) -> Image:
     reference = wanted.reference
     names: Sequence[Reference] = (reference.with_tag(reference.tag),) if reference.tag and not reference.digest else ()
     digests = (reference.with_digest(wanted.top),)
-    layers = list(wanted.layers.values())
+    layers = [parts.catalog.layers[chain_id] for chain_id in wanted.chain]
     image = await parts.catalog.add(row, wanted.config, wanted.blobs, layers, names, digests)
     await parts.export()
     return image

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from scow.errors import InvalidArgument
 from scow.images import index
+from scow.images.background import complete
 from scow.images.blobs import BlobStore, write_file
 from scow.images.catalog import Catalog
 from scow.images.native import NativeSnapshots
@@ -50,15 +51,26 @@ class LocalImageStore:
     async def tag(self, image_id: str, reference: Reference) -> None:
         if reference.tag is None or reference.digest is not None:
             raise InvalidArgument("refusing to create a tag with a digest reference")
-        await self.parts.catalog.tag(image_id, reference)
-        await self.parts.export()
+        await complete(self._tag(image_id, reference), "tag")
 
     async def untag(self, reference: Reference) -> None:
-        await self.parts.catalog.untag(reference)
-        await self.parts.export()
+        await complete(self._untag(reference), "untag")
 
     async def delete(self, image_id: str) -> Sequence[str]:
         """(config, chain ids from the top): what Docker prints as Deleted."""
+        return await complete(self._delete(image_id), "delete")
+
+    # Changes are carried through even when the client goes away in the middle.
+
+    async def _tag(self, image_id: str, reference: Reference) -> None:
+        await self.parts.catalog.tag(image_id, reference)
+        await self.parts.export()
+
+    async def _untag(self, reference: Reference) -> None:
+        await self.parts.catalog.untag(reference)
+        await self.parts.export()
+
+    async def _delete(self, image_id: str) -> Sequence[str]:
         layers, garbage = await self.parts.catalog.delete(image_id)
         self.parts.discard(layers)
         for digest in garbage:

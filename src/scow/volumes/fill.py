@@ -108,6 +108,7 @@ def _open_old(lowers: Sequence[str], scratch: str) -> int:
             return paths.open_root(scratch)
         finally:
             libc.umount2(scratch, _DETACH)
+            os.rmdir(scratch)
     except OSError as error:
         raise CopyUpFailed(f"cannot read the image's layers: {error.strerror}") from error
     finally:

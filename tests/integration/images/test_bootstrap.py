@@ -46,6 +46,7 @@ def test_a_failing_builder_leaves_nothing(world: World, monkeypatch: pytest.Monk
     async def broken(arguments: Sequence[str], tell: object, directory: str = "/") -> None:
         raise command.CommandFailed("mmdebstrap ended with status 1: no network")
 
+    monkeypatch.setattr(command, "find", lambda program, package: f"/usr/bin/{program}")
     monkeypatch.setattr(command, "run", broken)
     with pytest.raises(command.CommandFailed):
         world.run(bootstrap(world.store, ["debian"], lambda _: None))

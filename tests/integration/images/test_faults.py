@@ -282,13 +282,32 @@ def test_one_of_two_sharing_pulls_is_cancelled(world: World, faulty: FaultRegist
             asyncio.ensure_future(world.store.pull(Reference.parse(app), "", None, world.progress.append))
             for _ in range(2)
         )
-        while not faulty.count("layer"):
-            await asyncio.sleep(0.01)
+        inflight = world.store.parts.inflight
+        while [inflight.waiters(key) for key in world.store.parts.progress] != [2]:
+            await asyncio.sleep(0.001)
         one.cancel()
         assert (await two).size == 200_000
 
     world.run(work())
     assert faulty.count("layer") == 1
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.01, 0.05, 0.1, 0.2])
+def test_a_pull_that_comes_while_another_is_cancelled(
+    world: World, faulty: FaultRegistry, app: str, delay: float
+) -> None:
+    async def work() -> None:
+        one, two = (
+            asyncio.ensure_future(world.store.pull(Reference.parse(app), "", None, world.progress.append))
+            for _ in range(2)
+        )
+        await asyncio.sleep(delay)
+        one.cancel()
+        image = await two
+        await asyncio.wait([one])
+        assert image.size == 200_000 and len(world.leftovers()[1]) == 1
+
+    world.run(work())
 
 
 def challenge(scheme: str, **parameters: str) -> str:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from typing import Self
 from urllib.parse import urlsplit
 
 from scow.errors import DataLoss, ScowError
@@ -37,10 +38,18 @@ class RegistryClient:
         self._transport = Transport(lambda: context_for(endpoint, settings))
         self._challenges: tuple[challenge.Challenge, ...] = ()
         self._tokens: dict[str, token.Token] = {}
+        self._users = 1
+
+    def share(self) -> Self:
+        """One more user, who calls `close` as well: work that outlives the operation which began it."""
+        self._users += 1
+        return self
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._transport.close()
+        """Close the connections with the last user."""
+        self._users -= 1
+        if not self._users:
+            await self._transport.close()
 
     async def connect(self) -> None:
         """Find out that a registry is there and how it wants to be talked to."""
