@@ -8,8 +8,8 @@ from scow.cli.template.evaluate import evaluate
 from scow.cli.template.functions import FUNCTIONS
 from scow.cli.template.lexer import TemplateError
 from scow.cli.template.parser import parse
-from scow.cli.template.values import Number, Pointer, Raw
-from scow.cli.typed import View
+from scow.cli.template.values import Number, Raw
+from scow.cli.typed import pointer_to
 from scow.client import jsontext
 from scow.errors import ScowError
 
@@ -57,7 +57,7 @@ def _rendered(template: Template, kind: str, text: str) -> str:
     """The template on the typed object, and on the raw one when that fails: Docker's order."""
     data = _decode(text)
     try:
-        return evaluate(template, Pointer(View(kind, data), kind))
+        return evaluate(template, pointer_to(kind, data))
     except TemplateError:
         return evaluate(template, data)
 

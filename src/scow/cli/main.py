@@ -68,6 +68,10 @@ def _dispatch(session: Session, args: list[str]) -> int:
         return 0
     name, rest = args[0], args[1:]
     module = COMMANDS.get(name)
+    if module == "daemon":  # its options are the daemon's to parse
+        from scow.cli.daemon import become_daemon
+
+        become_daemon(rest)
     if module is not None:
         return session.execute(load(module), f"{program} {name}", rest)
     if name in GROUPS:
@@ -132,7 +136,7 @@ def _global_options(session: Session, args: list[str]) -> tuple[bool, list[str]]
     if flags.on("version"):
         from scow import __version__
 
-        put(f"Scow version {__version__}\n")
+        put(f"scow version {__version__}\n")
         return True, []
     hosts = flags.items("host")
     if len(hosts) > 1:

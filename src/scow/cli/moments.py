@@ -66,3 +66,12 @@ def human_duration(seconds: float) -> str:
 def ago(seconds: float, now: float | None = None) -> str:
     """`3 hours ago`."""
     return human_duration((time.time() if now is None else now) - seconds) + " ago"
+
+
+def go_fixed(seconds: int, nanoseconds: int) -> str:
+    """RFC 3339 in local time with nine digits: `2024-01-02T03:04:05.000000006Z`."""
+    moment = time.localtime(seconds)
+    offset = moment.tm_gmtoff
+    sign = "-" if offset < 0 else "+"
+    zone = f"{sign}{abs(offset) // 3600:02d}:{abs(offset) % 3600 // 60:02d}" if offset else "Z"
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}.{nanoseconds:09d}{zone}"

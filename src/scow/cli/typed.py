@@ -82,6 +82,9 @@ _TYPES = {
     "Network": "Name s, ID:Id s, Created t, Scope s, Driver s, EnableIPv4 b, EnableIPv6 b, IPAM IPAM, Internal b,"
     " Attachable b, Ingress b, ConfigFrom ConfigReference, ConfigOnly b, Containers {EndpointResource}, Options {s},"
     " Labels {s}, Peers any?, Services any?",
+    "Event": "Status:status s?, ID:id s?, From:from s?, Type s, Action s, Actor Actor, Scope:scope s?, Time:time i?,"
+    " TimeNano:timeNano i?",
+    "Actor": "ID s, Attributes {s}",
     "IPAM": "Driver s, Options {s}, Config []IPAMConfig",
     "IPAMConfig": "Subnet s?, IPRange s?, Gateway s?, AuxAddress:AuxiliaryAddresses {s}?",
     "ConfigReference": "Network s",
@@ -90,6 +93,7 @@ _TYPES = {
 
 _PACKAGES = {
     "Container": "container.InspectResponse",
+    "Event": "events.Message",
     "Image": "image.InspectResponse",
     "Volume": "volume.Volume",
     "Network": "network.Inspect",
@@ -183,9 +187,14 @@ def _typed(value: object, kind: str) -> object:
     return View(kind, value if isinstance(value, dict) else Raw())
 
 
+def pointer_to(kind: str, data: Mapping[str, object]) -> Pointer:
+    """A pointer to a view, as the roots of templates are."""
+    return Pointer(View(kind, data), _go_name(kind))
+
+
 def _go_name(kind: str) -> str:
     if kind.startswith("[]"):
         return "[]" + _go_name(kind[2:])
     if kind[0] == "*":
         return "*" + _go_name(kind[1:])
-    return _GO_NAMES.get(kind, "container." + kind)
+    return _GO_NAMES.get(kind) or _PACKAGES.get(kind) or "container." + kind

@@ -139,23 +139,22 @@ class Response:
         except ValueError as error:
             raise DataLoss(f"bad JSON in the answer: {error}") from error
 
-    def values(self) -> Iterator[Any]:
-        """The JSON values of a stream that has one a line."""
+    def lines(self) -> Iterator[bytes]:
+        """The lines of a stream that are not empty."""
         rest = b""
         for piece in self.pieces():
             *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                if line.strip():
-                    yield self._value(line)
+            yield from (line for line in lines if line.strip())
         if rest.strip():
-            yield self._value(rest)
+            yield rest
 
-    @staticmethod
-    def _value(line: bytes) -> Any:
-        try:
-            return jsontext.decode(line)
-        except ValueError as error:
-            raise DataLoss(f"bad JSON in the stream: {error}") from error
+    def values(self) -> Iterator[Any]:
+        """The JSON values of a stream that has one a line."""
+        for line in self.lines():
+            try:
+                yield jsontext.decode(line)
+            except ValueError as error:
+                raise DataLoss(f"bad JSON in the stream: {error}") from error
 
     def hijack(self) -> Connection:
         """Takes the connection over as a raw stream."""

@@ -256,11 +256,12 @@ class _Run:
         raise self.error(f"can't evaluate field {name} in type {kind}")
 
     def method(self, dot: object, method: Method, arguments: Sequence[nodes.Node], final: object) -> object:
+        count = len(arguments) + (final is not _MISSING)
+        if count != method.arity:
+            raise self.error(f"wrong number of args for {method.name}: want {method.arity} got {count}")
         values = [self.argument(dot, word, "string") for word in arguments]
         if final is not _MISSING:
-            values.append(final)
-        if len(values) != method.arity:
-            raise self.error(f"wrong number of args for {method.name}: want {method.arity} got {len(values)}")
+            values.append(self.checked(final, "string"))
         return method.call(*values)
 
     # -- functions

@@ -1,0 +1,28 @@
+"""`scow logout`: forgets a registry's credentials."""
+
+from __future__ import annotations
+
+from scow.cli.command import Command
+from scow.cli.output import line
+from scow.client import credentials
+from scow.client.config import read
+from scow.client.select import config_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scow.cli.command import Session
+    from scow.cli.flags import Flags
+
+
+def _logout(session: Session, flags: Flags, args: list[str]) -> int:
+    server = args[0] if args else ""
+    if server in ("", "docker.io", "index.docker.io", credentials.INDEX_SERVER):
+        server = credentials.INDEX_SERVER
+    else:
+        server = credentials.host_name(server)
+    line(f"Removing login credentials for {server}")
+    credentials.erase(read(config_directory(session.config_dir) + "/config.json"), server)
+    return 0
+
+
+COMMAND = Command(_logout, "[SERVER]", "Log out from a registry (Docker Hub if none is named)", "", (), 0, 1)
