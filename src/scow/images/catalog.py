@@ -173,18 +173,22 @@ class Catalog:
 
     async def delete(self, image_id: str) -> tuple[list[LayerRow], list[str]]:
         """Forget an image with its names. Returns (layers forgotten with it, top first; blobs that nobody uses now)."""
-        if image_id not in self.rows:
+        if image_id not in self._images:
             raise NoSuchImage(f"No such image: {image_id}")
-        config = self._configs.pop(image_id)
-        del self.rows[image_id]
-        self._images.pop(image_id, None)
+        image = self._images.pop(image_id)
+        layers = self._unused_layers(image.chain_ids)
+        for layer in layers:
+            del self.layers[layer.chain_id]
+        try:
+            await tables.delete(self._database, (image_id,), [layer.chain_id for layer in layers])
+        except BaseException:
+            self._images[image_id] = image
+            self.layers.update({layer.chain_id: layer for layer in layers})
+            raise
+        del self.rows[image_id], self._configs[image_id]
         self.names = {name: row for name, row in self.names.items() if row.image_id != image_id}
         self._digests = {key: owner for key, owner in self._digests.items() if owner != image_id}
         blobs = self._blobs.pop(image_id, {})
-        layers = self._unused_layers(chain_ids(config.diff_ids))
-        for layer in layers:
-            del self.layers[layer.chain_id]
-        await tables.delete(self._database, (image_id,), [layer.chain_id for layer in layers])
         in_use = self.blobs_in_use()  # only now: a pull may have begun to count on some of them
         return layers, [digest for digest in blobs if digest not in in_use]
 

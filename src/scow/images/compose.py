@@ -1,6 +1,5 @@
 """New images from trees on this machine: a layer is archived, compressed, stored and unpacked like a pulled one."""
 
-import asyncio
 import hashlib
 import json
 import os
