@@ -47,7 +47,7 @@ async def _one(store: LocalImageStore, name: str, progress: Report) -> Image:
     tree = f"{work}/tree"
     os.mkdir(tree, 0o755)
     try:
-        await _build(store, name, tree, work, base, lambda text: progress(PullProgress(text, name)))
+        await _build(store, name, tree, work, base, _teller(name, progress))
         recipe = Recipe(
             tree=tree,
             names=_names(name),
@@ -61,6 +61,16 @@ async def _one(store: LocalImageStore, name: str, progress: Report) -> Image:
         await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
     progress(PullProgress(f"Status: Built {', '.join(image.tags)} ({image.id[7:19]})"))
     return image
+
+
+def _teller(name: str, progress: Report) -> Callable[[str], None]:
+    """Passes on what package tools say, without the counters that they draw for terminals."""
+
+    def tell(text: str) -> None:
+        if not text.startswith("(Reading database"):
+            progress(PullProgress(text, name))
+
+    return tell
 
 
 async def _build(

@@ -26,7 +26,7 @@ exec chroot "$4" /bin/sh -c "$5"
 _INSTALL = """
 set -eu
 apt-get update -q
-apt-get install -q -y --no-install-recommends nginx-light
+apt-get install -q -y -o Dpkg::Use-Pty=0 --no-install-recommends nginx-light
 rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log /var/log/alternatives.log
 rm -f /var/cache/debconf/*-old /var/lib/dpkg/*-old
 ln -sf /dev/stdout /var/log/nginx/access.log

@@ -133,5 +133,5 @@ async def bootstrap(call: Call) -> None:
     run = call.wiring.bootstrap
     if run is None:
         raise Unsupported("this daemon cannot build starter images")
-    names = tuple(wire.Names or ())
+    names = (*call.texts("name"), *(wire.Names or ()))
     await answer(call, lambda progress: run(names, progress), "bootstrap")
