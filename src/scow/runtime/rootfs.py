@@ -249,10 +249,11 @@ def _mask(job: Job, masked: Sequence[str]) -> None:
     if not targets:
         return
     source = _mask_source()
-    for target, is_directory in targets:
-        if is_directory:  # below a mask it stays out of sight; closing it unattached would wait for a grace period
-            libc.move_mount(source, target)
-            break
+    # It has a place in the tree that goes away with the old root: kernels before 6.15 copy attached mounts only, and
+    # closing one that was never attached waits for a grace period.
+    place = libc.open_at(libc.AT_FDCWD, "/proc", libc.O_PATH | os.O_DIRECTORY)
+    libc.move_mount(source, place)
+    os.close(place)
     for target, is_directory in targets:
         copy = mounts.copy("directory" if is_directory else "file", dirfd=source)
         libc.move_mount(copy, target)
