@@ -67,7 +67,7 @@ class Command:
         elif self.least == self.most:
             rule = f"requires {_arguments(self.least)}"
         elif self.least == 0:
-            rule, see = f"requires at most {_arguments(self.most)}", "See"
+            rule = f"requires at most {_arguments(self.most)}"
         else:
             rule, see = f"requires at least {self.least} and at most {_arguments(self.most)}", "See"
         raise Exit(

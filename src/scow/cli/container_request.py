@@ -254,7 +254,10 @@ def _resources(flags: Flags, host: dict[str, Any]) -> None:
         named = [device for device in flags.items("device") if is_cdi(device)]
         devices = [parse_device(device) for device in flags.items("device") if not is_cdi(device)]
         if named:
-            requests = [*requests, {"Driver": "cdi", "Count": 0, "DeviceIDs": named, "Capabilities": None, "Options": None}]
+            requests = [
+                *requests,
+                {"Driver": "cdi", "Count": 0, "DeviceIDs": named, "Capabilities": None, "Options": None},
+            ]
     host |= {
         "CpuShares": flags.number("cpu-shares"),
         "Memory": flags.number("memory"),
@@ -313,7 +316,9 @@ def _seccomp_profile(path: str) -> str:
     try:
         raw = read_file(path)
     except OSError as error:
-        raise ValueError(f"opening seccomp profile ({path}) failed: open {path}: {(error.strerror or '').lower()}") from None
+        raise ValueError(
+            f"opening seccomp profile ({path}) failed: open {path}: {(error.strerror or '').lower()}"
+        ) from None
     try:
         return jsontext.encode(jsontext.decode(raw)).decode()
     except ValueError as error:

@@ -28,7 +28,7 @@ def build(session: Session, flags: Flags, args: list[str], console: tuple[int, i
     """The request's body. Raises Exit(125) with the sentence and the hint at --help when options are wrong."""
     pull = flags.text("pull")
     if pull not in ("always", "missing", "never"):
-        raise failure(session, f"invalid pull option: '{pull}': must be one of \"always\", \"missing\" or \"never\"")
+        raise failure(session, f'invalid pull option: \'{pull}\': must be one of "always", "missing" or "never"')
     try:
         return body(session, flags, args[0], args[1:], console)
     except ValueError as error:
@@ -40,16 +40,14 @@ def failure(session: Session, sentence: str, code: int = 125) -> Exit:
     return Exit(code, f"{session.program}: {sentence}\n\nRun '{session.path} --help' for more information")
 
 
-def create(
-    session: Session, flags: Flags, request: dict[str, Any], meanwhile: Callable[[], None] = _nothing
-) -> str:
+def create(session: Session, flags: Flags, request: dict[str, Any], meanwhile: Callable[[], None] = _nothing) -> str:
     """Creates the container, pulls its image when that is missing, and gives its id.
 
     `meanwhile` is called once while the daemon works. Raises ApiError and the client's other errors.
     """
     image = request["Image"]
     if not _PLAIN.issuperset(image) or not image:
-        _check_reference(session, image)
+        _check_reference(image)
     cidfile = _open_id_file(flags.text("cidfile"))
     done = False
     try:
@@ -79,7 +77,7 @@ def create(
                 posix.unlink(flags.text("cidfile"))
 
 
-def _check_reference(session: Session, image: str) -> None:
+def _check_reference(image: str) -> None:
     from scow.errors import InvalidArgument
     from scow.oci.reference import Reference
 
@@ -89,7 +87,7 @@ def _check_reference(session: Session, image: str) -> None:
         Reference.parse(image)
     except InvalidArgument as error:
         if image[:7] != "sha256:":
-            raise failure(session, error.message) from None
+            raise InvalidArgument(error.message) from None
 
 
 def _open_id_file(path: str) -> int | None:

@@ -95,7 +95,7 @@ def _attached(session: Session, identity: str, start: dict[str, Any], stdin: boo
         if is_terminal(1):
             signals.follow_size(client, f"/exec/{identity}/resize")
     if Relay(connection, tty, stdin, parse_detach_keys(keys)).run():
-        raise Exit(1, "exec attach failed: error on attach stdin: read escape sequence")
+        raise Exit(1, "read escape sequence")
     try:
         return int(client.get(f"/exec/{identity}/json").get("ExitCode") or 0)
     except ApiError as error:

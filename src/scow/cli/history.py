@@ -71,6 +71,4 @@ def _row(item: dict[str, Any], trunc: bool, human: bool) -> Row:
     return Row("*image.historyContext", fields)
 
 
-COMMAND = Command(
-    _history, "[OPTIONS] IMAGE", "Show the history of an image", "image history, history", _OPTIONS, 1, 1
-)
+COMMAND = Command(_history, "[OPTIONS] IMAGE", "Show the history of an image", "image history, history", _OPTIONS, 1, 1)

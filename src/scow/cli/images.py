@@ -11,6 +11,7 @@ from scow.oci.reference import Reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from scow.cli.command import Session
@@ -47,8 +48,9 @@ def _images(session: Session, flags: Flags, args: list[str]) -> int:
     layout = flags.text("format")
     if not layout and not flags.on("quiet") and session.config is not None:
         layout = session.config.text("imagesFormat")
-    trunc, digests = not flags.on("no-trunc"), flags.on("digests") or "{{.Digest}}" in layout
-    rows = [row for image in images for row in _rows(image, trunc, digests)]
+    trunc, digests = not flags.on("no-trunc"), flags.on("digests")
+    used = digests or "{{.Digest}}" in layout
+    rows = [row for image in images for row in _rows(image, trunc, digests, used)]
     if flags.on("quiet"):
         layout = "{{.ID}}" if not layout else layout
         if layout == "{{.ID}}":
@@ -61,21 +63,24 @@ def _images(session: Session, flags: Flags, args: list[str]) -> int:
     return 0
 
 
-def _rows(image: dict[str, Any], trunc: bool, digests: bool) -> list[Row]:
+def _rows(image: dict[str, Any], trunc: bool, digests: bool, used: bool) -> list[Row]:
+    """The rows of one image: one for each tag, with its digests when those are `used`, then those without a tag."""
     tags, hashes = _by_name(image.get("RepoTags") or (), ":"), _by_name(image.get("RepoDigests") or (), "@")
     if (not tags and not hashes) or (list(tags) == [_NONE] and list(hashes) in ([], [_NONE])):
         return [_row(image, _NONE, _NONE, _NONE, trunc)]
     out = []
     for name, values in tags.items():
-        known = hashes.pop(name, []) if digests else (hashes.pop(name, []) and [])
+        known = hashes.pop(name, [])
+        if not used:
+            known = []
         for tag in values:
             out += [_row(image, name, tag, digest, trunc) for digest in known or [_NONE]]
     for name, values in hashes.items():
-        out += [_row(image, name, _NONE, digest, trunc) for digest in (values if digests else [_NONE])]
+        out += [_row(image, name, _NONE, digest, trunc) for digest in (values if digests else [""])]
     return out
 
 
-def _by_name(references: list[str], separator: str) -> dict[str, list[str]]:
+def _by_name(references: Sequence[str], separator: str) -> dict[str, list[str]]:
     out: dict[str, list[str]] = {}
     for text in references:
         name, _, tail = text.partition("@") if separator == "@" else text.rpartition(":")

@@ -11,6 +11,7 @@ from scow.errors import ScowError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from scow.cli.command import Session
@@ -118,7 +119,7 @@ def _runtimes(info: dict[str, Any]) -> list[str]:
     return out
 
 
-def _security(options: list[str]) -> list[str]:
+def _security(options: Sequence[str]) -> list[str]:
     if not options:
         return []
     out = [" Security Options:"]

@@ -30,8 +30,11 @@ _SWARM = ("config", "node", "plugin", "secret", "service", "task")
 def _inspect(session: Session, flags: Flags, args: list[str]) -> int:
     kind = flags.text("type")
     if flags.changed("type") and not kind:
-        raise Exit(1, 'type is empty: must be one of "config", "container", "image", "network", "node", "plugin", '
-                      '"secret", "service", "task", "volume"')
+        raise Exit(
+            1,
+            'type is empty: must be one of "config", "container", "image", "network", "node", "plugin", '
+            '"secret", "service", "task", "volume"',
+        )
     if kind in _SWARM:
         raise Exit(1, f"scow: inspect --type {kind} is not supported yet")
     if kind and kind not in _PATHS:

@@ -62,7 +62,9 @@ class _Header(Struct):
 class Listing:
     """How rows of one kind are shown. `columns` are the fields of the default table, `headers` all titles."""
 
-    def __init__(self, columns: Sequence[str], headers: Mapping[str, str], complaint: str = "template parsing error") -> None:
+    def __init__(
+        self, columns: Sequence[str], headers: Mapping[str, str], complaint: str = "template parsing error"
+    ) -> None:
         self._columns = columns
         self._headers = headers
         self._complaint = complaint

@@ -56,6 +56,4 @@ def _is_raw(session: Session, response: Response, name: str) -> bool:
     return bool(session.client.get(f"/containers/{quote(name)}/json")["Config"]["Tty"])
 
 
-COMMAND = Command(
-    _logs, "[OPTIONS] CONTAINER", "Fetch the logs of a container", "container logs, logs", _OPTIONS, 1, 1
-)
+COMMAND = Command(_logs, "[OPTIONS] CONTAINER", "Fetch the logs of a container", "container logs, logs", _OPTIONS, 1, 1)

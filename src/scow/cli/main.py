@@ -131,7 +131,8 @@ def _global_options(session: Session, args: list[str]) -> tuple[bool, list[str]]
         return True, []
     except rules.FlagError as error:
         raise Exit(
-            125, f"{error}\n\nUsage:  {program} [OPTIONS] COMMAND [ARG...]\n\nRun '{program} --help' for more information"
+            125,
+            f"{error}\n\nUsage:  {program} [OPTIONS] COMMAND [ARG...]\n\nRun '{program} --help' for more information",
         ) from None
     if flags.on("version"):
         from scow import __version__
@@ -142,8 +143,11 @@ def _global_options(session: Session, args: list[str]) -> tuple[bool, list[str]]
     if len(hosts) > 1:
         raise Exit(1, "Failed to initialize: unable to resolve docker endpoint: Specify only one -H")
     if hosts and flags.changed("context"):
-        raise Exit(1, "Failed to initialize: unable to resolve docker endpoint: conflicting options: "
-                      "cannot specify both --host and --context")
+        raise Exit(
+            1,
+            "Failed to initialize: unable to resolve docker endpoint: conflicting options: "
+            "cannot specify both --host and --context",
+        )
     session.host = hosts[0] if hosts else ""
     session.context = flags.text("context")
     session.config_dir = flags.text("config")

@@ -223,7 +223,9 @@ def csv_fields(text: str) -> list[str]:
             end = len(text) if end < 0 else end
             value = text[at:end]
             if '"' in value:
-                raise ValueError(f'parse error on line 1, column {at + value.index(chr(34)) + 1}: bare " in non-quoted-field')
+                raise ValueError(
+                    f'parse error on line 1, column {at + value.index(chr(34)) + 1}: bare " in non-quoted-field'
+                )
             at = end
         fields.append(value)
         if at >= len(text):
@@ -291,5 +293,3 @@ def is_cdi(text: str) -> bool:
     kind, equals, name = text.partition("=")
     vendor, slash, what = kind.partition("/")
     return bool(equals and name and slash and vendor and what) and not text.startswith("/")
-
-

@@ -92,7 +92,7 @@ def _mappings(spec: str) -> list[tuple[str, str, str]]:
     protocol, container = split_protocol(container)
     if address[:1] == "[":
         if not address.endswith("]"):
-            raise ValueError(f"invalid IP address {address}: missing ']' in address")
+            raise ValueError(f"invalid IP address {address}: address {address}:: missing ']' in address")
         address = address[1:-1]
     if address and not is_address(address):
         raise ValueError(f"invalid IP address: {address}")

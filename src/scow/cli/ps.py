@@ -62,6 +62,4 @@ def _params(flags: Flags, size: bool) -> list[tuple[str, Any]]:
     return params
 
 
-COMMAND = Command(
-    _ps, "[OPTIONS]", "List containers", "container ls, container list, container ps, ps", _OPTIONS, 0, 0
-)
+COMMAND = Command(_ps, "[OPTIONS]", "List containers", "container ls, container list, container ps, ps", _OPTIONS, 0, 0)

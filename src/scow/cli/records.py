@@ -38,8 +38,10 @@ def natural(value: object) -> object:
     if isinstance(value, dict):
         if value and all(isinstance(item, str) for item in value.values()):
             return Map(dict(value), "")
-        return Record("struct", value) if any(key[:1].isupper() for key in value) else Map(
-            {key: natural(item) for key, item in value.items()}
+        return (
+            Record("struct", value)
+            if any(key[:1].isupper() for key in value)
+            else Map({key: natural(item) for key, item in value.items()})
         )
     if isinstance(value, list):
         strings = all(isinstance(item, str) for item in value)

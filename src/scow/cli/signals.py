@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 # Not forwarded: cannot be caught, mean a fault of ours, or are about our own children, pipes and terminal reads.
 _KEPT = tuple(
-    getattr(_signal, "SIG" + name)
-    for name in "KILL STOP CHLD PIPE URG SEGV BUS FPE ILL TTIN TTOU PROF".split()
+    getattr(_signal, "SIG" + name) for name in "KILL STOP CHLD PIPE URG SEGV BUS FPE ILL TTIN TTOU PROF".split()
 )
 
 
 def forward(client: Client, container: str) -> None:
     """Sends every signal that we get to the container's process instead."""
+
     def send(number: int, _: object) -> None:
         _aside(client, f"/containers/{container}/kill", [("signal", str(number))])
 

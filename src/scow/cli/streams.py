@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal
 import posix
 
 from scow.cli.output import write_all
@@ -71,6 +72,11 @@ def parse_detach_keys(text: str) -> bytes:
     return bytes(out)
 
 
+def _leave(number: int, _: object) -> None:
+    """Ends the program through its `finally` clauses, so that the terminal is not left raw."""
+    raise SystemExit(128 + number)
+
+
 class Relay:
     """One attached connection.
 
@@ -96,6 +102,8 @@ class Relay:
         from scow.cli.terminal import raw
 
         restore = raw(0)
+        for number in (_signal.SIGTERM, _signal.SIGHUP):
+            _signal.signal(number, _leave)
         try:
             return self._both()
         finally:
@@ -182,7 +190,11 @@ class Relay:
 
         try:
             plain = type(sock) is _socket.socket
-            sent = sock.send(self._pending, _socket.MSG_NOSIGNAL | _socket.MSG_DONTWAIT) if plain else sock.send(self._pending)
+            sent = (
+                sock.send(self._pending, _socket.MSG_NOSIGNAL | _socket.MSG_DONTWAIT)
+                if plain
+                else sock.send(self._pending)
+            )
         except BlockingIOError:
             return True
         except OSError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from scow.cli.units import columns_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +31,7 @@ class Columns:
         self._measure(widths, 0, len(self._rows), 0)
         out = []
         for row, width in zip(self._rows, widths, strict=True):
-            padded = [cell + " " * (wide - len(cell)) for cell, wide in zip(row[:-1], width, strict=False)]
+            padded = [cell + " " * (wide - columns_of(cell)) for cell, wide in zip(row[:-1], width, strict=False)]
             out.append("".join(padded) + row[-1] + "\n")
         return "".join(out)
 
@@ -42,7 +44,7 @@ class Columns:
             stop = at
             wide, empty = self._least, True
             while stop < end and column < len(self._rows[stop]) - 1:
-                cell = len(self._rows[stop][column])
+                cell = columns_of(self._rows[stop][column])
                 wide = max(wide, cell + self._padding)
                 empty = empty and not cell
                 stop += 1

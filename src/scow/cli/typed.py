@@ -1,13 +1,13 @@
 """Views of the daemon's answers with the Go types that Docker's CLI gives them, for `inspect -f`.
 
 A type is one line of `_TYPES`: `GoName:JsonName type?`, where `?` means that a zero value is left out of JSON, and the JSON
-name may be missing when it is the Go name. Types: s string, i integer, b bool, t time, any; `[]x`, `{x}` map of strings,
+name may be missing when it is the Go name. Types: s string, i integer, d duration, b bool, t time, any; `[]x`, `{x}` map of strings,
 `{Key/x}` map with a named key type, `*x`, and the names of other lines.
 """
 
 from __future__ import annotations
 
-from scow.cli.template.values import Int64, Map, Number, Pointer, Raw, Slice, Struct, Time
+from scow.cli.template.values import Duration, Int64, Map, Number, Pointer, Raw, Slice, Struct, Time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ _TYPES = {
     " ArgsEscaped b?, Image s, Volumes {Empty}, WorkingDir s, Entrypoint []s, NetworkDisabled b?, MacAddress s?,"
     " OnBuild []s, Labels {s}, StopSignal s?, StopTimeout *i?, Shell []s?",
     "Empty": "",
-    "Healthcheck": "Test []s?, Interval i?, Timeout i?, StartPeriod i?, StartInterval i?, Retries i?",
+    "Healthcheck": "Test []s?, Interval d?, Timeout d?, StartPeriod d?, StartInterval d?, Retries i?",
     "NetworkSettings": "Bridge s, SandboxID s, SandboxKey s, Ports {nat.Port/[]PortBinding}, HairpinMode b,"
     " LinkLocalIPv6Address s, LinkLocalIPv6PrefixLen i, SecondaryIPAddresses []Address, SecondaryIPv6Addresses []Address,"
     " EndpointID s, Gateway s, GlobalIPv6Address s, GlobalIPv6PrefixLen i, IPAddress s, IPPrefixLen i, IPv6Gateway s,"
@@ -99,7 +99,7 @@ _PACKAGES = {
     "Network": "network.Inspect",
 }
 _EMBEDDED = frozenset(("ContainerJSONBase", "DefaultNetworkSettings", "NetworkSettingsBase", "Resources"))
-_GO_NAMES = {"s": "string", "i": "int64", "b": "bool", "t": "time.Time", "any": "interface {}"}
+_GO_NAMES = {"s": "string", "i": "int64", "d": "time.Duration", "b": "bool", "t": "time.Time", "any": "interface {}"}
 
 
 class _Field:
@@ -180,6 +180,8 @@ def _typed(value: object, kind: str) -> object:
         return str(value) if isinstance(value, str) else ""
     if kind == "i":
         return Int64(value if isinstance(value, Number) and value.lstrip("-").isdigit() else 0)
+    if kind == "d":
+        return Duration(value if isinstance(value, Number) and value.lstrip("-").isdigit() else 0)
     if kind == "b":
         return value is True
     if kind == "t":

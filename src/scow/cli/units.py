@@ -36,7 +36,7 @@ def ellipsis(text: str, width: int) -> str:
         return ""
     if len(text) <= width and text.isascii():
         return text
-    columns = [_columns(char) for char in text]
+    columns = [columns_of(char) for char in text]
     if sum(columns) <= width:
         return text
     if width == 1:
@@ -50,9 +50,10 @@ def ellipsis(text: str, width: int) -> str:
     return "".join(out) + "…"
 
 
-def _columns(char: str) -> int:
-    if char.isascii():
-        return 1
+def columns_of(text: str) -> int:
+    """How many columns of a terminal text takes."""
+    if text.isascii():
+        return len(text)
     import unicodedata
 
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

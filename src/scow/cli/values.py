@@ -144,9 +144,7 @@ def _limit(text: str) -> int:
 
 def gpus(text: str) -> list[dict[str, Any]]:
     """`all`, a count, or `key=value,…`."""
-    request: dict[str, Any] = {
-        "Driver": "", "Count": 0, "DeviceIDs": None, "Capabilities": [["gpu"]], "Options": {}
-    }
+    request: dict[str, Any] = {"Driver": "", "Count": 0, "DeviceIDs": None, "Capabilities": [["gpu"]], "Options": {}}
     for field in text.split(","):
         key, equals, value = field.partition("=")
         if not equals:

@@ -86,7 +86,9 @@ def _text(client: dict[str, Any], server: dict[str, Any] | None) -> str:
         platform = (server.get("Platform") or {}).get("Name") or ""
         table.add([""])
         table.add([f"Server: {platform}" if platform else "Server:"])
-        for component in server.get("Components") or [{"Name": "Engine", "Version": server["Version"], "Details": server}]:
+        for component in server.get("Components") or [
+            {"Name": "Engine", "Version": server["Version"], "Details": server}
+        ]:
             _add_component(table, component)
     return table.render()
 

@@ -11,16 +11,12 @@ if TYPE_CHECKING:
     from scow.cli.command import Session
     from scow.cli.flags import Flags, Option
 
-_OPTIONS: tuple[Option, ...] = (
-    ("format", "f", "string", "", FORMAT_HELP),
-)
+_OPTIONS: tuple[Option, ...] = (("format", "f", "string", "", FORMAT_HELP),)
 
 
 def _inspect(session: Session, flags: Flags, args: list[str]) -> int:
-    params = []
-
     def fetch(name: str) -> tuple[str, bytes]:
-        return "Volume", session.client.call("GET", f"/volumes/{quote(name, '/:@')}", params).read()
+        return "Volume", session.client.call("GET", f"/volumes/{quote(name, '/:@')}").read()
 
     return inspect(args, flags.text("format"), fetch)
 

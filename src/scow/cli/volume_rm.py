@@ -19,5 +19,11 @@ def _rm(session: Session, flags: Flags, args: list[str]) -> int:
 
 
 COMMAND = Command(
-    _rm, "[OPTIONS] VOLUME [VOLUME...]", "Remove one or more volumes", "volume rm, volume remove", _OPTIONS, 1, UNLIMITED
+    _rm,
+    "[OPTIONS] VOLUME [VOLUME...]",
+    "Remove one or more volumes",
+    "volume rm, volume remove",
+    _OPTIONS,
+    1,
+    UNLIMITED,
 )

@@ -56,7 +56,6 @@ class Config:
         """HttpHeaders: sent with every request; User-Agent is ours to say."""
         return [(k, str(v)) for k, v in self.mapping("HttpHeaders").items() if k.lower() != "user-agent"]
 
-
     def proxies(self, host: str, environment: Sequence[str]) -> list[str]:
         """The `proxies` settings for a daemon as environment entries that the container gets unless it has its own."""
         settings = self.mapping("proxies").get(host, self.mapping("proxies").get("default"))

@@ -28,7 +28,9 @@ def endpoint_of(name: str, directory: str) -> Endpoint:
     if not present or host.startswith("unix://"):
         return Endpoint(host)
     verify = not docker.get("SkipTLSVerify", False)
-    return Endpoint(host, TLS(present.get("ca.pem", ""), present.get("cert.pem", ""), present.get("key.pem", ""), verify))
+    return Endpoint(
+        host, TLS(present.get("ca.pem", ""), present.get("cert.pem", ""), present.get("key.pem", ""), verify)
+    )
 
 
 def _exists(path: str) -> bool:

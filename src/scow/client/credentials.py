@@ -74,9 +74,7 @@ def _run(helper: str, action: str, text: str) -> str:
 
     program = f"docker-credential-{helper}"
     try:
-        done = subprocess.run(
-            [program, action], input=text, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = subprocess.run([program, action], input=text, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"error getting credentials - err: {error}") from error
     if done.returncode:

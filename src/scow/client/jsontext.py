@@ -63,7 +63,9 @@ _encode = _json.make_encoder(None, _refuse, _json.encode_basestring_ascii, None,
 
 def decode(text: str | bytes) -> Any:
     """The value of one JSON text. Raises ValueError for anything else, also for a second value after the first."""
-    value, end = decode_one(text if isinstance(text, str) else text.decode("utf-8", "replace"), 0)
+    if not isinstance(text, str):
+        text = text.decode("utf-8", "replace")
+    value, end = decode_one(text, 0)
     if text[end:].strip():
         raise ValueError("more than one JSON value")
     return value

@@ -222,9 +222,7 @@ class _Run:
             value = self.field(dot, value, name, (), _MISSING)
         return self.field(dot, value, names[-1], arguments, final)
 
-    def field(
-        self, dot: object, receiver: object, name: str, arguments: Sequence[nodes.Node], final: object
-    ) -> object:
+    def field(self, dot: object, receiver: object, name: str, arguments: Sequence[nodes.Node], final: object) -> object:
         if receiver is NO_VALUE:
             if self.raw:
                 raise self.error(f"nil data; no entry for key {quoted(name)}")

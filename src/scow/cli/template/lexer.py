@@ -198,7 +198,12 @@ class _Action:
             char = source[end : end + 1]
             if char and (char.isalnum() or char in "._"):
                 end += 1
-            elif char and char in _SIGNS and source[end - 1] in "eEpP" and not source[self.at : end].lower().startswith("0x"):
+            elif (
+                char
+                and char in _SIGNS
+                and source[end - 1] in "eEpP"
+                and not source[self.at : end].lower().startswith("0x")
+            ):
                 end += 1
             else:
                 break

@@ -130,7 +130,9 @@ class _Parser:
         other: nodes.Nodes | None = None
         if end.startswith("else "):
             if kind != end[5:]:
-                raise fail(self.line, f"unexpected {{{{{end}}}}}" if kind == "range" else f"unexpected <{end[5:]}> in else")
+                raise fail(
+                    self.line, f"unexpected {{{{{end}}}}}" if kind == "range" else f"unexpected <{end[5:]}> in else"
+                )
             word = self.next_word()
             other = nodes.Nodes(word.at)
             other.items.append(self.branch(kind, word.at)[0])

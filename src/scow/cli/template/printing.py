@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from scow.cli.template.values import NO_VALUE, Method, Number, Opaque, Pointer, Struct, Time, type_name
+from scow.cli.template.values import NO_VALUE, Duration, Method, Number, Opaque, Pointer, Struct, Time, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SHORT = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\", '"': '\\"'}
+_SHORT = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+    "\\": "\\\\",
+    '"': '\\"',
+}
 
 
 def quoted(text: str) -> str:
@@ -60,7 +70,7 @@ def text_of(value: object, verb: str = "v", top: bool = True) -> str:
     if value is None or isinstance(value, bool):
         return "<nil>" if value is None else "true" if value else "false"
     if isinstance(value, int):
-        return str(value)
+        return str(value) if isinstance(value, Duration) else int.__str__(value)
     if isinstance(value, float):
         return float_text(value)
     if isinstance(value, list | tuple):
@@ -73,7 +83,8 @@ def text_of(value: object, verb: str = "v", top: bool = True) -> str:
     if isinstance(value, Pointer):
         if value.target is None:
             return "<nil>"
-        return "&" + text_of(value.target, verb, False) if top else "0xc000012345"
+        whole = top and isinstance(value.target, Struct)
+        return "&" + text_of(value.target, verb, False) if whole else "0xc000012345"  # an address, if it matters
     if isinstance(value, Time | Opaque | Method):
         return str(value)
     return "<no value>" if value is NO_VALUE else str(value)

@@ -31,6 +31,30 @@ class Int64(int):
     """A typed integer; only its type's name differs from a constant's."""
 
 
+class Duration(Int64):
+    """A time.Duration in nanoseconds; prints as 1m30s."""
+
+    def __str__(self) -> str:
+        nanoseconds = abs(int(self))
+        if nanoseconds < 1000:
+            return f"{'-' if self < 0 else ''}{nanoseconds}ns" if nanoseconds else "0s"
+        if nanoseconds < 10**9:
+            unit, scale = ("µs", 1000) if nanoseconds < 10**6 else ("ms", 10**6)
+            return f"{'-' if self < 0 else ''}{_decimal(nanoseconds, scale)}{unit}"
+        minutes, rest = divmod(nanoseconds, 60 * 10**9)
+        hours, minutes = divmod(minutes, 60)
+        text = f"{_decimal(rest, 10**9)}s"
+        if hours or minutes:
+            text = f"{minutes}m{text}"
+        return ("-" if self < 0 else "") + (f"{hours}h{text}" if hours else text)
+
+
+def _decimal(value: int, scale: int) -> str:
+    whole, rest = divmod(value, scale)
+    fraction = str(rest).rjust(len(str(scale)) - 1, "0").rstrip("0")
+    return f"{whole}.{fraction}" if fraction else str(whole)
+
+
 class Raw(dict[str, object]):
     """A JSON object without types: a missing key is an error, as with `missingkey=error`."""
 
@@ -43,7 +67,9 @@ class Map(dict[str, object]):
 
     __slots__ = ("element", "key", "nil")
 
-    def __init__(self, items: dict[str, object], element: object = NO_VALUE, key: str = "string", nil: bool = False) -> None:
+    def __init__(
+        self, items: dict[str, object], element: object = NO_VALUE, key: str = "string", nil: bool = False
+    ) -> None:
         super().__init__(items)
         self.element = element
         self.key = key
@@ -131,7 +157,7 @@ def type_name(value: object) -> str:
     if isinstance(value, Number):
         return "json.Number"
     if isinstance(value, Int64):
-        return "int64"
+        return "time.Duration" if isinstance(value, Duration) else "int64"
     if isinstance(value, Slice):
         return "[]" + value.element
     if isinstance(value, Struct):
