@@ -23,6 +23,9 @@ class Cgroup(Protocol):
     path: str
     version: int
 
+    def complete(self) -> None:
+        """Do what a deferred `create` has left: once, and before any process runs inside."""
+
     def add(self, pid: int) -> None:
         """Move a process in."""
 
@@ -88,13 +91,19 @@ def _check_numbers(value: Any) -> None:
             _check_numbers(item)
 
 
-def create(path: str, resources: Mapping[str, Any]) -> Cgroup:
-    """Make the cgroup `path` with a spec's linux.resources (devices included). On failure nothing of it is left."""
+def create(path: str, resources: Mapping[str, Any], *, deferred: bool = False) -> Cgroup:
+    """Make the cgroup `path` with a spec's linux.resources (devices included). On failure nothing of it is left.
+
+    deferred: only what a clone into the cgroup needs is made; `launch` calls `complete` for the rest while the child
+    works, and the errors come from there.
+    """
     relative = clean(path)
     _check_numbers(resources)
     made: CgroupV1 | CgroupV2 = CgroupV2(relative) if is_v2() else CgroupV1(relative)
     try:
-        made.make(resources)
+        made.begin(resources)
+        if not deferred:
+            made.complete()
     except BaseException:
         made.remove()
         raise

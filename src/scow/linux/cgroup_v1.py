@@ -41,6 +41,7 @@ class CgroupV1:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._left: Mapping[str, Any] | None = None
         self._places = {mount: f"{mount}/{path}" for mount in hierarchies()}
         self._by_controller = {name: self._places[mount] for mount, names in hierarchies().items() for name in names}
 
@@ -52,7 +53,16 @@ class CgroupV1:
 
     # ------------------------------------------------------------ making and removing
 
-    def make(self, resources: Mapping[str, Any]) -> None:
+    def begin(self, resources: Mapping[str, Any]) -> None:
+        unified = self._by_controller.get("")
+        if unified:
+            _make_directory(unified[: -len(self.path) - 1], unified)
+        self._left = resources
+
+    def complete(self) -> None:
+        resources, self._left = self._left, None
+        if resources is None:
+            return
         for mount, place in self._places.items():
             _make_directory(mount, place)
         cpuset = self._by_controller.get("cpuset")

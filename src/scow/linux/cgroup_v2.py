@@ -19,17 +19,24 @@ class CgroupV2:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._left: Mapping[str, Any] | None = None
         self._place = f"{cgroup_files.ROOT}/{path}"
 
     # ------------------------------------------------------------ making and removing
 
-    def make(self, resources: Mapping[str, Any]) -> None:
+    def begin(self, resources: Mapping[str, Any]) -> None:
         try:
             os.mkdir(self._place, 0o755)
         except FileExistsError:
             pass
         except FileNotFoundError:
             os.makedirs(self._place, 0o755, exist_ok=True)
+        self._left = resources
+
+    def complete(self) -> None:
+        resources, self._left = self._left, None
+        if resources is None:
+            return
         self._enable_controllers()
         self.update(resources)
         self._restrict_devices(resources.get("devices") or ())

@@ -1,7 +1,7 @@
 """The socket between the monitor and a process that is being started.
 
 Messages are datagrams: F stage NUL errno NUL text (failure), C (the pty's master comes along), P pid (the process that
-will execute is another one), X (about to execute), G (from the monitor: go on). The end of the channel is reached when
+will execute is another one), X (about to execute), G (from the monitor: the cgroup is complete, id maps are written). The end of the channel is reached when
 the child's last copy closes, which execve does.
 """
 
@@ -21,6 +21,13 @@ _FD = struct.Struct("i")
 def send_failure(fd: int, stage: str, number: int, text: str) -> None:
     raw = f"{stage}\0{number}\0{text}".encode("utf-8", "backslashreplace")
     os.write(fd, b"F" + raw[:_MAX_MESSAGE])
+
+
+def send_go(fd: int) -> None:
+    try:
+        os.write(fd, b"G")
+    except BrokenPipeError:  # it has failed already and says why
+        return
 
 
 def send_console(fd: int, master: int) -> None:
@@ -53,7 +60,11 @@ def collect(fd: int, terminal: bool) -> Outcome:
             outcome.stuck = True
             outcome.failure = (INIT, 0, f"the process has not started within {PATIENCE} seconds")
             return outcome
-        message = _receive_console(fd, outcome) if terminal and outcome.console is None else os.read(fd, _MAX_MESSAGE + 64)
+        try:
+            plain = outcome.console is not None or not terminal
+            message = os.read(fd, _MAX_MESSAGE + 64) if plain else _receive_console(fd, outcome)
+        except ConnectionResetError:  # it ended without having read our word; what it said before comes next
+            continue
         if not message:
             return outcome
         kind, rest = message[:1], message[1:]

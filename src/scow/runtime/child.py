@@ -75,15 +75,14 @@ def start_init(job: Job, namespaces: Namespaces) -> None:
     """A container's first process: namespaces, tree, root, then `finish`."""
     limits.set_oom_score(job)
     if namespaces.new & libc.CLONE_NEWUSER:
-        job.trying("waiting for the user namespace's maps")
-        if os.read(job.channel, 1) != b"G":
-            raise Failed(INIT, 0, "the monitor went away")
+        job.await_go()
         _join_cgroup(job)  # the mapped root may not write the host's cgroup files any more
         libc.become_mapped_root()
     _join_namespaces(job, namespaces)
     _name_host(job, namespaces)
     rootfs.build(job)
     if not namespaces.new & libc.CLONE_NEWUSER:  # late: what the steps before cost is not charged to the container
+        job.await_go()
         _join_cgroup(job)
     if namespaces.new & libc.CLONE_NEWCGROUP:  # only now: the namespace's root is the cgroup that the process is in
         job.trying("unsharing the cgroup namespace")

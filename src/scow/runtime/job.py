@@ -9,7 +9,7 @@ from scow.errors import InvalidArgument
 from scow.linux import libc
 from scow.linux.cgroup import Cgroup
 from scow.oci.runtime import Mount, Process, Spec
-from scow.runtime.failure import INIT
+from scow.runtime.failure import INIT, Failed
 
 EXPLICIT = "org.scow.rlimits.explicit"
 """Annotation: which limits the user asked for by name (RLIMIT_NOFILE, …, oom_score_adj). The others are the daemon's
@@ -42,11 +42,20 @@ class Job:
     extra: tuple[int, ...] = ()
     two_steps: bool = False
     chdir_done: bool = False
+    may_go: bool = False
 
     def trying(self, what: str, stage: str = INIT) -> None:
         """Name the next step."""
         self.doing = what
         self.stage = stage
+
+    def await_go(self) -> None:
+        """Wait until the monitor has completed the cgroup and written the id maps."""
+        if not self.may_go:
+            self.trying("waiting for the monitor")
+            if os.read(self.channel, 1) != b"G":
+                raise Failed(INIT, 0, "the monitor went away")
+            self.may_go = True
 
     @property
     def linux(self) -> Mapping[str, Any]:

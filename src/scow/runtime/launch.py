@@ -46,7 +46,7 @@ def launch(
     """Start the init of `spec`. Returns when its execve has succeeded; init is a child of the calling process.
 
     The caller has one thread. stdio None makes a pty, console_size is (height, width). netns replaces the spec's
-    network namespace. The spec may carry these annotations: org.scow.rlimits.explicit, org.scow.seccomp.bpf.
+    network namespace. A cgroup that was created deferred is completed here. The spec may carry these annotations: org.scow.rlimits.explicit, org.scow.seccomp.bpf.
     Raises StartFailure, InvalidArgument or Unsupported with nothing left running; the cgroup stays for the caller.
     """
     wanted = namespaces(spec)
@@ -63,9 +63,10 @@ def launch(
         job.two_steps = any(flag == libc.CLONE_NEWPID for flag, _ in wanted.joined)
 
         def after(pid: int) -> None:
+            cgroup.complete()
             if flags & libc.CLONE_NEWUSER:
                 _write_maps(pid, spec.get("linux") or {})
-                os.write(ours, b"G")
+            channel.send_go(ours)
 
         return start(job, ours, flags, lambda job: child.start_init(job, wanted), after)
     finally:

@@ -160,6 +160,7 @@ def _new_mount(job: Job, kind: str, source: str, options: mounts.Options, target
 
 def _cgroup_mount(job: Job, options: mounts.Options) -> int:
     """Version 2: a view of the container's own directory. Version 1: a tmpfs for the controllers' directories."""
+    job.await_go()
     views = job.cgroup.views()
     if job.cgroup.version == 1:
         return mounts.new("tmpfs", [("mode", "755")], 0, "cgroup")

@@ -199,8 +199,8 @@ class Area:
         os.makedirs(f"{base}/root")
         return f"{base}/root", [{"type": "bind", "source": tree, "options": ["rbind"]}]
 
-    def cgroup(self, resources: dict[str, Any]) -> Cgroup:
-        made = cgroup.create(f"{_PARENT}/c{next(_counter)}", resources)
+    def cgroup(self, resources: dict[str, Any], deferred: bool = False) -> Cgroup:
+        made = cgroup.create(f"{_PARENT}/c{next(_counter)}", resources, deferred=deferred)
         self.cgroups.append(made)
         return made
 
@@ -215,7 +215,7 @@ class Area:
         console_size: tuple[int, int] = (0, 0),
     ) -> Running:
         spec["root"]["path"], rootfs = root or self.rootfs()
-        group = self.cgroup(spec["linux"].get("resources") or {})
+        group = self.cgroup(spec["linux"].get("resources") or {}, deferred=bool(next(_counter) % 2))
         null = os.open("/dev/null", os.O_RDWR)
         given = None if terminal else stdio or (null, null, null)
         try:

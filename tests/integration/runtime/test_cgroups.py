@@ -9,6 +9,7 @@ import pytest
 
 from scow.errors import InvalidArgument, ScowError, StartFailure, Unsupported
 from scow.linux import cgroup
+from scow.runtime.launch import launch
 from tests.integration.runtime.harness import Area, Running, default_spec
 
 V2 = cgroup.is_v2()
@@ -158,6 +159,23 @@ def test_a_limit_too_small_for_a_start_is_told(area: Area) -> None:
     with pytest.raises(ScowError) as raised:
         limited(area, ["sleep", "100"], {"memory": {"limit": 64 << 10, "swap": 64 << 10}})
     assert isinstance(raised.value, StartFailure | InvalidArgument)
+
+
+def test_a_deferred_cgroup_is_completed_by_the_launch(area: Area) -> None:
+    """And what is wrong with its limits is told by the launch, with the child gone."""
+    for value, good in ((1000, True), (10**12, False)):
+        group = area.cgroup({"pids": {"limit": value}}, deferred=True)
+        spec = default_spec(["sleep", "100"])
+        spec["root"]["path"], mounts = area.rootfs()
+        if good:
+            launched = launch(spec, mounts, cgroup=group, netns=None, stdio=(0, 1, 2))
+            assert group.stats()["pids"]["limit"] == value
+            group.kill()
+            os.waitpid(launched.pid, 0)
+        else:
+            with pytest.raises(InvalidArgument, match=str(value)):
+                launch(spec, mounts, cgroup=group, netns=None, stdio=(0, 1, 2))
+            assert group.pids() == []
 
 
 def _harmless_device() -> int:
