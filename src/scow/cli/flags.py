@@ -184,7 +184,7 @@ def integer(text: str, bits: int = 63, unsigned: bool = False) -> int:
     if len(digits) > 1 and digits[0] == "0" and digits[1] in "01234567_":
         base = 8
     try:
-        if not digits or not digits[0].isdigit() or not digits.isascii():
+        if not digits[:1].isdigit() or not digits.replace("_", "").isalnum() or not digits.isascii():
             raise ValueError
         value = int(digits, base)
     except ValueError:

@@ -31,6 +31,8 @@ class DetachKeys:
 
     def feed(self, data: bytes) -> bytes:
         """What to pass on; `seen` is set when the sequence is complete, and the rest of the input is dropped."""
+        if self.seen:
+            return b""
         if not self._keys or (not self._held and self._keys[0] not in data):
             return data
         out = bytearray()

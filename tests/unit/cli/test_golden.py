@@ -25,7 +25,11 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.parametrize("case", EXPECTED, ids=[" ".join(case["argv"])[:70] for case in EXPECTED])
 def test_output_is_dockers(
-    case: dict[str, Any], daemon: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    case: dict[str, Any],
+    daemon: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("posix.environ", {b"HOME": str(tmp_path).encode(), b"DOCKER_HOST": f"unix://{daemon}".encode()})
     monkeypatch.chdir(tmp_path)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scow.cli.template.parser import Template
 
 _MISSING = object()  # no value comes from the pipeline's previous stage
-_MAX_CALLS = 1000
+_MAX_CALLS = 100  # Go allows 100000; Python's stack does not, and nobody nests templates here
 
 
 class _Break(Exception):
