@@ -56,7 +56,9 @@ def from_spec(spec: Mapping[str, list[str]] | None) -> CapabilitySets:
     """
     spec = spec or {}
     have = granted()
-    wanted = [mask(spec.get(key) or ()) & have for key in ("bounding", "effective", "permitted", "inheritable", "ambient")]
+    wanted = [
+        mask(spec.get(key) or ()) & have for key in ("bounding", "effective", "permitted", "inheritable", "ambient")
+    ]
     return CapabilitySets(*wanted)
 
 

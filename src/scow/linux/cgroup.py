@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from scow.errors import InvalidArgument
+from scow.errors import InvalidArgument, Unsupported
 from scow.linux import libc
 from scow.linux.cgroup_files import ROOT, clean
 from scow.linux.cgroup_v1 import CgroupV1
@@ -91,6 +91,25 @@ def _check_numbers(value: Any) -> None:
             _check_numbers(item)
 
 
+_UNSUPPORTED = {
+    "": ("network", "rdma"),
+    "memory": ("kernel", "kernelTCP"),
+    "blockIO": ("leafWeight", "weightDevice"),
+}
+_ONLY_V1 = {"memory": ("swappiness", "disableOOMKiller"), "cpu": ("realtimePeriod", "realtimeRuntime")}
+
+
+def _refuse_unsupported(resources: Mapping[str, Any], version2: bool) -> None:
+    """Unsupported, by name, for a limit that would otherwise be ignored."""
+    tables = [(_UNSUPPORTED, "scow"), *([(_ONLY_V1, "cgroup version 2")] if version2 else [])]
+    for table, who in tables:
+        for section, keys in table.items():
+            part = resources.get(section) or {} if section else resources
+            for key in keys:
+                if part.get(key):
+                    raise Unsupported(f"{who} does not support the limit {section}{'.' if section else ''}{key}")
+
+
 def create(path: str, resources: Mapping[str, Any], *, deferred: bool = False) -> Cgroup:
     """Make the cgroup `path` with a spec's linux.resources (devices included). On failure nothing of it is left.
 
@@ -99,6 +118,7 @@ def create(path: str, resources: Mapping[str, Any], *, deferred: bool = False) -
     """
     relative = clean(path)
     _check_numbers(resources)
+    _refuse_unsupported(resources, is_v2())
     made: CgroupV1 | CgroupV2 = CgroupV2(relative) if is_v2() else CgroupV1(relative)
     try:
         made.begin(resources)

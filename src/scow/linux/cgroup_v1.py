@@ -9,7 +9,20 @@ from scow.errors import InvalidArgument, Unsupported
 from scow.linux import cgroup_files, device_rules, libc
 
 _OUR_CONTROLLERS = frozenset(
-    ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "pids", "blkio", "hugetlb", "net_cls", "net_prio", "perf_event")
+    (
+        "cpu",
+        "cpuacct",
+        "cpuset",
+        "memory",
+        "devices",
+        "freezer",
+        "pids",
+        "blkio",
+        "hugetlb",
+        "net_cls",
+        "net_prio",
+        "perf_event",
+    )
 )
 
 
@@ -25,7 +38,9 @@ def hierarchies() -> dict[str, tuple[str, ...]]:
             if kind not in ("cgroup", "cgroup2") or not place[4].startswith(cgroup_files.ROOT + "/"):
                 continue
             words = options.rpartition(" ")[2].split(",")
-            names = tuple(word for word in words if word in _OUR_CONTROLLERS or word[:5] == "name=" or word in ("rdma", "misc"))
+            names = tuple(
+                word for word in words if word in _OUR_CONTROLLERS or word[:5] == "name=" or word in ("rdma", "misc")
+            )
             found[place[4]] = names if kind == "cgroup" else ("",)
         _hierarchies = found
     return _hierarchies
@@ -173,7 +188,9 @@ class CgroupV1:
                 os.close(fd)
 
     def _main(self) -> str:
-        return self._by_controller.get("pids") or self._by_controller.get("freezer") or next(iter(self._places.values()))
+        return (
+            self._by_controller.get("pids") or self._by_controller.get("freezer") or next(iter(self._places.values()))
+        )
 
     def pids(self) -> list[int]:
         return cgroup_files.read_pids(self._main())
@@ -301,6 +318,3 @@ def _write_self(path: str) -> None:
 def _number(place: str, name: str) -> int:
     text = cgroup_files.read(place, name)
     return int(text) if text.isdigit() else 0
-
-
-

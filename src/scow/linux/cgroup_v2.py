@@ -63,7 +63,9 @@ class CgroupV2:
             cgroup_files.write(self._place, name, value, what)
         except FileNotFoundError:
             controller = name.partition(".")[0]
-            raise Unsupported(f"cannot set {what} to {value!r}: the {controller} cgroup controller is not available") from None
+            raise Unsupported(
+                f"cannot set {what} to {value!r}: the {controller} cgroup controller is not available"
+            ) from None
 
     def update(self, resources: Mapping[str, Any]) -> None:
         """Apply limits (not devices) of a spec's linux.resources."""
@@ -133,7 +135,9 @@ class CgroupV2:
                 os.close(program)
         except OSError as error:
             text = libc.ERROR_TEXT.get(error.errno or 0, "error")
-            raise Unsupported(f"cannot restrict devices of cgroup {self.path}: bpf: {text[:1].lower()}{text[1:]}") from error
+            raise Unsupported(
+                f"cannot restrict devices of cgroup {self.path}: bpf: {text[:1].lower()}{text[1:]}"
+            ) from error
         finally:
             os.close(directory)
 

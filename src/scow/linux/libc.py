@@ -86,15 +86,12 @@ CLOSE_RANGE_CLOEXEC = 4
 SECCOMP_SET_MODE_FILTER = 1
 
 _OLD_NUMBERS = {  # calls older than 424, which every architecture numbers in its own way
-    "x86_64": dict(
-        pivot_root=155, keyctl=250, seccomp=317, bpf=321, capset=126, getcwd=79, setgroups=116, setresuid=117, setresgid=119
-    ),
-    "aarch64": dict(
-        pivot_root=41, keyctl=219, seccomp=277, bpf=280, capset=91, getcwd=17, setgroups=159, setresuid=147, setresgid=149
-    ),
+    "x86_64": (155, 250, 317, 321, 126, 79, 116, 117, 119),
+    "aarch64": (41, 219, 277, 280, 91, 17, 159, 147, 149),
 }
+_OLD_NAMES = ("pivot_root", "keyctl", "seccomp", "bpf", "capset", "getcwd", "setgroups", "setresuid", "setresgid")
 _MACHINE = os.uname().machine
-_OLD = _OLD_NUMBERS.get(_MACHINE, {})
+_OLD = dict(zip(_OLD_NAMES, _OLD_NUMBERS.get(_MACHINE, ()), strict=False))
 
 
 def load(name: str) -> Any:

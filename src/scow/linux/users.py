@@ -122,7 +122,9 @@ def _entries(root: int, path: bytes) -> list[list[bytes]]:
         text = paths.read_bounded(root, path, _MAX_FILE)
     except OSError:
         return []
-    return [line.strip().split(b":") for line in text.split(b"\n") if line and line[:1] != b"#" and len(line) <= _MAX_LINE]
+    return [
+        line.strip().split(b":") for line in text.split(b"\n") if line and line[:1] != b"#" and len(line) <= _MAX_LINE
+    ]
 
 
 def _number(text: bytes) -> int | None:

@@ -1,8 +1,8 @@
 """The socket between the monitor and a process that is being started.
 
 Messages are datagrams: F stage NUL errno NUL text (failure), C (the pty's master comes along), P pid (the process that
-will execute is another one), X (about to execute), G (from the monitor: the cgroup is complete, id maps are written). The end of the channel is reached when
-the child's last copy closes, which execve does.
+will execute is another one), X (about to execute), G (from the monitor: the cgroup is complete, id maps are written).
+The end of the channel is reached when the child's last copy closes, which execve does.
 """
 
 import os

@@ -210,7 +210,9 @@ def _change_directory(job: Job, *, first: bool) -> None:
     if not cwd.startswith("/"):
         raise Failed(RAW, 0, f"the working directory '{cwd}' is invalid, it needs to be an absolute path")
     try:
-        fd = libc.openat2(job.root, cwd, libc.O_PATH | os.O_DIRECTORY, 0, libc.RESOLVE_IN_ROOT | libc.RESOLVE_NO_MAGICLINKS)
+        fd = libc.openat2(
+            job.root, cwd, libc.O_PATH | os.O_DIRECTORY, 0, libc.RESOLVE_IN_ROOT | libc.RESOLVE_NO_MAGICLINKS
+        )
         libc.fchdir(fd)
         os.close(fd)
     except PermissionError:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scow.errors import InvalidArgument
+from scow.errors import InvalidArgument, Unsupported
 from scow.linux import libc
 from scow.linux.cgroup import Cgroup
 from scow.oci.runtime import Mount, Process, Spec
@@ -88,6 +88,25 @@ class Namespaces:
 
     def has(self, flag: int) -> bool:
         return bool(self.new & flag) or any(flag == joined for joined, _ in self.joined)
+
+
+_UNSUPPORTED = {
+    "": ("hooks", "solaris", "windows", "vm", "zos"),
+    "process": ("apparmorProfile", "selinuxLabel", "scheduler", "ioPriority", "execCPUAffinity"),
+    "linux": ("intelRdt", "personality", "timeOffsets", "mountLabel", "netDevices", "memoryPolicy"),
+}
+
+
+def refuse_unsupported(spec: Spec, process: Process) -> None:
+    """Unsupported, by name, for a part of a spec that would otherwise be ignored."""
+    for section, keys in _UNSUPPORTED.items():
+        part = process if section == "process" else spec.get(section) or {} if section else spec
+        for key in keys:
+            if part.get(key):
+                raise Unsupported(f"the runtime does not support {f'{section}.{key}' if section else key} of a spec")
+    for mount in spec.get("mounts") or ():
+        if mount.get("uidMappings") or mount.get("gidMappings"):
+            raise Unsupported(f"the runtime does not support id-mapped mounts ({mount.get('destination')})")
 
 
 def namespaces(spec: Spec) -> Namespaces:

@@ -13,7 +13,7 @@ from scow.linux.cgroup import Cgroup, is_v2
 from scow.oci.runtime import Mount, Process, Spec
 from scow.runtime import channel, child, seccomp
 from scow.runtime.failure import INIT, start_failure
-from scow.runtime.job import Job, namespaces
+from scow.runtime.job import Job, namespaces, refuse_unsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ def launch(
     """Start the init of `spec`. Returns when its execve has succeeded; init is a child of the calling process.
 
     The caller has one thread. stdio None makes a pty, console_size is (height, width). netns replaces the spec's
-    network namespace. A cgroup that was created deferred is completed here. The spec may carry these annotations: org.scow.rlimits.explicit, org.scow.seccomp.bpf.
+    network namespace. A cgroup that was created deferred is completed here. The spec may carry these annotations:
+    org.scow.rlimits.explicit (see job.EXPLICIT), org.scow.seccomp.bpf (see seccomp.PROGRAM).
     Raises StartFailure, InvalidArgument or Unsupported with nothing left running; the cgroup stays for the caller.
     """
     wanted = namespaces(spec)
@@ -81,6 +82,7 @@ def make_job(
     console_size: tuple[int, int],
 ) -> tuple[Job, int]:
     """What the child needs, with everything that can be had before the clone; and our end of its channel."""
+    refuse_unsupported(spec, process)
     capabilities.granted()
     program, flags = seccomp.program_of(spec)
     ours, theirs = libc.socket_pair()

@@ -180,8 +180,11 @@ def test_a_deferred_cgroup_is_completed_by_the_launch(area: Area) -> None:
 
 def _harmless_device() -> int:
     """The minor number of a misc device (major 10) that anybody may open, if the kernel has one."""
-    known = dict(reversed(line.split()) for line in open("/proc/misc") if len(line.split()) == 2)
-    return next((int(known[name]) for name in ("loop-control", "cpu_dma_latency", "fuse") if name in known), 0)
+    for line in open("/proc/misc"):
+        minor, _, name = line.strip().partition(" ")
+        if name in ("loop-control", "cpu_dma_latency", "fuse"):
+            return int(minor)
+    return 0
 
 
 @pytest.mark.skipif(not _harmless_device(), reason="no device to try it with")

@@ -33,7 +33,7 @@ def test_capabilities_seccomp_and_signals(area: Area) -> None:
 def test_capability_matrix(area: Area, user: str, names: list[str], no_new_privileges: bool) -> None:
     """CVE-2016-8867, CVE-2018-10856: only root holds capabilities, only in three sets, in init and exec alike."""
     spec = default_spec(["cat", "/proc/self/status"])
-    spec["process"]["capabilities"] = {key: names for key in ("bounding", "effective", "permitted")}
+    spec["process"]["capabilities"] = dict.fromkeys(("bounding", "effective", "permitted"), names)
     spec["process"]["user"] = {"username": user}
     spec["process"]["noNewPrivileges"] = no_new_privileges
     spec["linux"]["seccomp"] = default_profile(set(names), "amd64")

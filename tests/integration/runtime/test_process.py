@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from scow.errors import InvalidArgument, StartFailure
+from scow.errors import InvalidArgument, StartFailure, Unsupported
 from scow.linux import libc
 from tests.integration.runtime.harness import Area, Running, default_spec
 
@@ -325,6 +325,20 @@ def test_impossible_specs(area: Area, change: dict[str, Any], message: str) -> N
 
     with pytest.raises(InvalidArgument, match=message):
         launch(spec, [], cgroup=group, netns=None, stdio=(0, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"hooks": {"prestart": [{"path": "/x"}]}}, "hooks"),
+        ({"process": {"apparmorProfile": "x", "args": ["true"]}}, "process.apparmorProfile"),
+        ({"linux": {"personality": {"domain": "LINUX32"}}}, "linux.personality"),
+        ({"mounts": [{"destination": "/x", "type": "bind", "uidMappings": [{}]}]}, "id-mapped mounts"),
+    ],
+)
+def test_what_is_not_supported_is_refused_by_name(area: Area, change: dict[str, Any], name: str) -> None:
+    with pytest.raises(Unsupported, match=name):
+        area.run(default_spec(["true"], **change))
 
 
 def test_pids_of_a_failed_start_are_gone(area: Area) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from scow.errors import StartFailure
 from scow.linux import libc
-from scow.runtime import child
+from scow.runtime import lookup
 from tests.integration.runtime.harness import Area, build_rootfs, default_spec
 
 _NSS = (
@@ -127,15 +127,16 @@ def test_no_decoy_is_opened(area: Area, decoyed: tuple[str, list[str]], monkeypa
             except StartFailure:
                 pass
         running = area.start(default_spec(["sleep", "100"]), root=area.bind(root))
-        for change in (
-            {},
-            {"user": {"username": "daemon"}},
-            {"user": {"username": "x"}},
-            {"args": ["y"]},
-            {"cwd": "/z"},
-        ):
+        changes: list[tuple[str, dict[str, Any]]] = [
+            ("true", {}),
+            ("true", {"user": {"username": "daemon"}}),
+            ("true", {"user": {"username": "x"}}),
+            ("y", {}),
+            ("true", {"cwd": "/z"}),
+        ]
+        for command, change in changes:
             try:
-                running.execute(**{"args": ["true"], **change})
+                running.execute([command], **change)
             except StartFailure:
                 pass
         running.kill()
@@ -151,7 +152,7 @@ def test_a_lazy_import_inside_is_stopped(
     def careless(*arguments: Any) -> None:
         __import__("this")
 
-    monkeypatch.setattr(child.lookup, "find_executable", careless)
+    monkeypatch.setattr(lookup, "find_executable", careless)
     with watched(decoys) as opened, pytest.raises(StartFailure, match="stopped by the guard: import this"):
         area.run(default_spec(["true"]), root=area.bind(root))
     assert opened == []
@@ -161,7 +162,7 @@ def test_a_defect_inside_is_told_without_a_traceback(area: Area, monkeypatch: py
     def broken(*arguments: Any) -> None:
         raise ValueError("defect")
 
-    monkeypatch.setattr(child.lookup, "find_executable", broken)
+    monkeypatch.setattr(lookup, "find_executable", broken)
     with pytest.raises(StartFailure, match="ValueError: defect"):
         area.run(default_spec(["true"]))
     monkeypatch.undo()

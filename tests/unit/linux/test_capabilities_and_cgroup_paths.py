@@ -1,10 +1,12 @@
 """Capability names and masks; cgroup paths and values."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scow.errors import InvalidArgument
+from scow.errors import InvalidArgument, Unsupported
 from scow.linux import capabilities, cgroup, cgroup_files, cgroup_v2
 
 
@@ -48,3 +50,9 @@ def test_absurd_numbers_name_the_value(value: int) -> None:
 
 def test_shares_to_weight() -> None:
     assert [cgroup_v2.weight_of_shares(n) for n in (0, 2, 1024, 262144, 10**9)] == [1, 1, 39, 10000, 10000]
+
+
+@pytest.mark.parametrize("resources", [{"rdma": {"x": {}}}, {"memory": {"kernel": 1}}, {"blockIO": {"leafWeight": 1}}])
+def test_limits_that_scow_does_not_know_are_refused(resources: dict[str, Any]) -> None:
+    with pytest.raises(Unsupported, match="scow does not support the limit"):
+        cgroup.create("scowtest/unsupported", resources)
