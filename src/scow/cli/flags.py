@@ -18,6 +18,10 @@ _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 _INTEGERS = {"int": 63, "int64": 63, "uint16": 16, "uint64": 64}
 
 
+# Lists whose items need no check: the usual ones shall not load the others' rules.
+_UNCHECKED = frozenset(("cap-add", "cap-drop", "host", "log-opt", "publish", "security-opt", "tmpfs", "volume"))
+
+
 class FlagError(Exception):
     """The command line is wrong; the message is pflag's."""
 
@@ -162,6 +166,8 @@ def convert(kind: str, name: str, text: str) -> Any:
         return boolean(text)
     if kind in _INTEGERS:
         return integer(text, _INTEGERS[kind], kind[0] == "u")
+    if kind == "list" and name in _UNCHECKED:
+        return [text]
     from scow.cli import values  # only when such an option is given
 
     return values.convert(kind, name, text)

@@ -1,8 +1,8 @@
 """Views of the daemon's answers with the Go types that Docker's CLI gives them, for `inspect -f`.
 
-A type is one line of `_TYPES`: `GoName:JsonName type?`, where `?` means that a zero value is left out of JSON, and the JSON
-name may be missing when it is the Go name. Types: s string, i integer, d duration, b bool, t time, any; `[]x`, `{x}` map of strings,
-`{Key/x}` map with a named key type, `*x`, and the names of other lines.
+A type is one line of `_TYPES`: `GoName:JsonName type?`. `?` means that a zero value is left out of JSON; the JSON name may
+be missing when it is the Go name. Types: s string, i integer, d duration, b bool, t time, any; `[]x`, `{x}` map of
+strings, `{Key/x}` map with a named key type, `*x`, and the names of other lines.
 """
 
 from __future__ import annotations
