@@ -137,7 +137,8 @@ def read_bounded(root: int, path: str | bytes, limit: int) -> bytes:
             raise libc.failure(errno.EFBIG, "file too large")
         parts: list[bytes] = []
         left = limit + 1
-        while left > 0 and (part := os.read(fd, min(left, 1 << 20))):
+        chunk = max(status.st_size + 1, 4096)  # the buffer's pages cost more than the reading
+        while left > 0 and (part := os.read(fd, min(left, chunk))):
             parts.append(part)
             left -= len(part)
         if left <= 0:  # it grew, or its filesystem lies about the size

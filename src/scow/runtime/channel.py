@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from scow.runtime.failure import INIT
 
-_MAX_MESSAGE = 65536
+_MAX_MESSAGE = 8192
 PATIENCE = 120
 _FD = struct.Struct("i")
 

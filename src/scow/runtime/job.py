@@ -128,5 +128,25 @@ def namespaces(spec: Spec) -> Namespaces:
     return Namespaces(new, tuple(joined))
 
 
-def open_namespace(path: str) -> int:
-    return libc.open_at(libc.AT_FDCWD, path, os.O_RDONLY)
+_SYSCTLS_OF_IPC = frozenset(
+    f"kernel.{name}" for name in "msgmax msgmnb msgmni sem shmall shmmax shmmni shm_rmid_forced".split()
+)
+
+
+def refuse_host_sysctls(spec: Spec, wanted: Namespaces, netns: int | None) -> None:
+    """InvalidArgument for a kernel setting that would be the host's: of no namespace, or of one that is shared with it."""
+    for key in (spec.get("linux") or {}).get("sysctl") or {}:
+        name = key.replace("/", ".")
+        if name.startswith("net."):
+            flag, kind = libc.CLONE_NEWNET, "net"
+        elif name in _SYSCTLS_OF_IPC or name.startswith("fs.mqueue."):
+            flag, kind = libc.CLONE_NEWIPC, "ipc"
+        elif name == "kernel.domainname":
+            flag, kind = libc.CLONE_NEWUTS, "uts"
+        else:
+            raise InvalidArgument(f'sysctl "{key}" is not in a separate kernel namespace')
+        if wanted.new & flag or (kind == "net" and netns is not None):
+            continue
+        path = dict(wanted.joined).get(flag)
+        if path is None or os.stat(path).st_ino == os.stat(f"/proc/self/ns/{kind}").st_ino:
+            raise InvalidArgument(f'sysctl "{key}" not allowed in host {kind} namespace')

@@ -13,7 +13,7 @@ from scow.linux.cgroup import Cgroup, is_v2
 from scow.oci.runtime import Mount, Process, Spec
 from scow.runtime import channel, child, seccomp
 from scow.runtime.failure import INIT, start_failure
-from scow.runtime.job import Job, namespaces, refuse_unsupported
+from scow.runtime.job import Job, namespaces, refuse_host_sysctls, refuse_unsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ def launch(
     root_path = (spec.get("root") or {}).get("path")
     if not process or not root_path:
         raise InvalidArgument("a spec needs a process and a root path")
+    refuse_host_sysctls(spec, wanted, netns)
     flags = wanted.new & ~libc.CLONE_NEWCGROUP
     if netns is not None:
         flags &= ~libc.CLONE_NEWNET

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from scow.errors import InvalidArgument, ScowError
 from scow.linux import capabilities, cgroup, libc
 from scow.oci.seccomp_default import default_profile
 from tests.integration.runtime.harness import DEFAULT_CAPABILITIES, Area, default_spec
@@ -205,7 +206,22 @@ def test_bad_sysctls(area: Area, key: str) -> None:
     """CVE-2022-0811: one file each, below /proc/sys, or nothing."""
     spec = default_spec(["true"])
     spec["linux"]["sysctl"] = {key: "1"}
-    with pytest.raises(Exception, match="/proc/sys|NUL"):
+    with pytest.raises(ScowError, match="/proc/sys|NUL|not in a separate kernel namespace"):
+        area.run(spec)
+
+
+@pytest.mark.parametrize("key", ["net.ipv4.ip_forward", "kernel.shmmax", "fs.mqueue.msg_max", "kernel.domainname"])
+@pytest.mark.parametrize("form", ["absent", "path"])
+def test_settings_of_the_host_are_refused(area: Area, key: str, form: str) -> None:
+    spec = default_spec(["true"], hostname="")
+    spec["linux"]["sysctl"] = {key: "1"}
+    kinds = {"mount": "", "network": "net", "uts": "uts", "ipc": "ipc"}
+    spec["linux"]["namespaces"] = [
+        {"type": kind, **({"path": f"/proc/self/ns/{name}"} if name else {})}
+        for kind, name in kinds.items()
+        if form == "path" or not name
+    ]
+    with pytest.raises(InvalidArgument, match="not allowed in host"):
         area.run(spec)
 
 
