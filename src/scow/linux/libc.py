@@ -86,10 +86,10 @@ CLOSE_RANGE_CLOEXEC = 4
 SECCOMP_SET_MODE_FILTER = 1
 
 _OLD_NUMBERS = {  # calls older than 424, which every architecture numbers in its own way
-    "x86_64": (155, 250, 317, 321, 126, 79, 116, 117, 119),
-    "aarch64": (41, 219, 277, 280, 91, 17, 159, 147, 149),
+    "x86_64": (155, 250, 317, 321, 126, 79, 116, 117, 119, 13),
+    "aarch64": (41, 219, 277, 280, 91, 17, 159, 147, 149, 134),
 }
-_OLD_NAMES = ("pivot_root", "keyctl", "seccomp", "bpf", "capset", "getcwd", "setgroups", "setresuid", "setresgid")
+_OLD_NAMES = tuple("pivot_root keyctl seccomp bpf capset getcwd setgroups setresuid setresgid rt_sigaction".split())
 _MACHINE = os.uname().machine
 _OLD = dict(zip(_OLD_NAMES, _OLD_NUMBERS.get(_MACHINE, ()), strict=False))
 
@@ -312,7 +312,7 @@ def mount_setattr(fd: int, *, set: int = 0, clear: int = 0, propagation: int = 0
 # ---------------------------------------------------------------- signals and sockets
 
 _sigmask = _checked("pthread_sigmask", "ipp")
-_signal = function(_libc, "signal", "p", "ip")
+_rt_sigaction = function(_libc, "syscall", "l", "llppL")
 _socketpair = _checked("socketpair", "iiip")
 _EVERY_SIGNAL = ctypes.create_string_buffer(b"\xff" * 128, 128)
 _NO_SIGNAL = ctypes.create_string_buffer(128)
@@ -334,9 +334,14 @@ def restore_signals(mask: Any = _NO_SIGNAL) -> None:
 
 
 def default_signals() -> None:
-    """Give every signal its default action, those that are ignored too: ignoring is inherited through execve."""
+    """Give every signal its default action, those that are ignored too: ignoring is inherited through execve.
+
+    By the plain system call, because the C library does not let go of the two signals that it uses itself.
+    """
+    default = ctypes.create_string_buffer(32)
+    address = ctypes.addressof(default)
     for number in range(1, 65):
-        _signal(number, None)  # those that cannot be changed answer an error, which is fine
+        _rt_sigaction(_OLD["rt_sigaction"], number, address, None, 8)  # KILL and STOP answer EINVAL, which is fine
 
 
 def socket_pair() -> tuple[int, int]:
