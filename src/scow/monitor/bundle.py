@@ -9,13 +9,13 @@ control       the monitor's socket                                          made
 monitor.log   what went wrong, if anything                                  written by the monitor
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scow.errors import DataLoss
+from scow.monitor import json_text
 from scow.oci.runtime import Mount, Spec
 
 CONFIG = "config.json"
@@ -105,7 +105,7 @@ def _load(directory: int, name: str) -> dict[str, Any]:
                     raise DataLoss(f"{name} is too large")
         finally:
             os.close(fd)
-        found = json.loads(b"".join(parts))
+        found = json_text.loads(b"".join(parts).decode("utf-8").strip())
     except OSError as error:
         raise DataLoss(f"{name} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

@@ -19,7 +19,8 @@ HIGH = 1 << 20
 LOW = 256 << 10
 STALL = 30.0
 _BLOCK = 64 << 10
-_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+_BOTH = int(socket.SHUT_RDWR)
 _HEADERS = {stream: bytes([stream, 0, 0, 0]) for stream in (1, 2)}
 
 
@@ -49,7 +50,7 @@ class Client:
     def __init__(
         self,
         loop: Loop,
-        connection: socket.socket,
+        connection: socket.SocketType,
         owner: Owner,
         *,
         stdin: bool,
@@ -128,7 +129,7 @@ class Client:
         try:
             # The daemon may hold a copy, so closing alone would not end the stream. Unread input must not turn
             # into a reset that overtakes the output.
-            self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.shutdown(_BOTH)
             for _ in range(16):
                 if not self._socket.recv(_BLOCK, _FLAGS):
                     break

@@ -6,22 +6,23 @@ from collections.abc import Callable
 
 from scow.errors import InvalidArgument, NotFound
 from scow.monitor import wire
+from scow.monitor.control import Answer
 from scow.monitor.monitor import Monitor, Wanted, exec_event, exit_event, streams
 from scow.monitor.process import Process
 
 
-def dispatch(monitor: Monitor, message: wire.Message, fds: list[int]) -> wire.Message:
+def dispatch(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
     """Carry out one message; every fd in `fds` is used or closed. Raises ScowError or OSError."""
     try:
         operation = _OPERATIONS.get(_text(message, "op"))
         if operation is None:
             raise InvalidArgument(f"unknown operation {message.get('op')!r}")
-        return operation(monitor, message, fds)
+        return operation(monitor, message, fds, answer)
     finally:
         wire.close_all(fds)
 
 
-def _hello(monitor: Monitor, message: wire.Message, fds: list[int]) -> wire.Message:
+def _hello(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
     init = monitor.init
     if init is None:
         raise NotFound("not started")
@@ -38,18 +39,18 @@ def _hello(monitor: Monitor, message: wire.Message, fds: list[int]) -> wire.Mess
     }
 
 
-def _signal(monitor: Monitor, message: wire.Message, fds: list[int]) -> wire.Message:
+def _signal(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
     number = _number(message, "number", 0, 64)
     _process(monitor, message).signal(number)
     return {}
 
 
-def _freeze(monitor: Monitor, message: wire.Message, fds: list[int]) -> wire.Message:
+def _freeze(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
     monitor.freeze(_flag(message, "frozen"))
     return {}
 
 
-def _resize(monitor: Monitor, message: wire.Message, fds: list[int]) -> wire.Message:
+def _resize(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
     height, width = _number(message, "height", 0, 65535), _number(message, "width", 0, 65535)
     process = _process(monitor, message)
     try:
@@ -59,7 +60,7 @@ def _resize(monitor: Monitor, message: wire.Message, fds: list[int]) -> wire.Mes
     return {}
 
 
-def _attach(monitor: Monitor, message: wire.Message, fds: list[int]) -> wire.Message:
+def _attach(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
     wanted = read_attachment(message.get("attachment"), fds)
     if wanted is None:
         raise InvalidArgument("an attachment is missing")
@@ -67,25 +68,25 @@ def _attach(monitor: Monitor, message: wire.Message, fds: list[int]) -> wire.Mes
     return {}
 
 
-def _exec(monitor: Monitor, message: wire.Message, fds: list[int]) -> wire.Message:
+def _exec(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
     exec_id, process = _text(message, "exec"), message.get("process")
-    if not exec_id or exec_id in monitor.execs:
+    if not exec_id or monitor.knows(exec_id):
         raise InvalidArgument(f"exec {exec_id!r} exists already")
     if not isinstance(process, dict):
         raise InvalidArgument("the process of an exec is missing")
     terminal, stdin = _flag(message, "terminal"), _flag(message, "stdin")
     size = _size(process.get("consoleSize"))
     wanted = read_attachment(message.get("attachment"), fds)
-    started = monitor.execute(exec_id, process, terminal=terminal, stdin=stdin, size=size, wanted=wanted)
-    return {"pid": started.pid, "started_at": started.started_at}
+    monitor.execute(exec_id, process, terminal=terminal, stdin=stdin, size=size, wanted=wanted, answer=answer)
+    return None
 
 
-def _forget(monitor: Monitor, message: wire.Message, fds: list[int]) -> wire.Message:
+def _forget(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
     monitor.forget()
     return {}
 
 
-_OPERATIONS: dict[str, Callable[[Monitor, wire.Message, list[int]], wire.Message]] = {
+_OPERATIONS: dict[str, Callable[[Monitor, wire.Message, list[int], Answer], wire.Message | None]] = {
     "hello": _hello,
     "signal": _signal,
     "freeze": _freeze,

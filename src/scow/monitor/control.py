@@ -11,28 +11,52 @@ import struct
 from collections import deque
 from collections.abc import Callable
 
-from scow.errors import InvalidArgument, ScowError
+from scow.errors import Internal, InvalidArgument, ScowError
 from scow.monitor import wire
 from scow.monitor.loop import GONE, IN, OUT, Loop
 
 NAME = "control"
 _MAX_WAITING = 1024
-Dispatch = Callable[[wire.Message, list[int]], wire.Message]
+_UNIX = int(socket.AF_UNIX)
+_PACKETS = int(socket.SOCK_SEQPACKET)
+_SOCKET = int(socket.SOL_SOCKET)
+
+
+class Answer:
+    """The reply that a request waits for."""
+
+    def __init__(self, connection: "Connection", number: int) -> None:
+        self._connection = connection
+        self._number = number
+
+    def give(self, result: wire.Message) -> None:
+        self._connection.send({"id": self._number, "result": result})
+
+    def refuse(self, error: ScowError) -> None:
+        self._connection.send({"id": self._number, "error": {"code": error.code, "message": error.message}})
+
+
+Dispatch = Callable[[wire.Message, list[int], Answer], wire.Message | None]
 
 
 class Control:
-    """Serves connections. `dispatch(message, fds)` returns the reply's result or raises ScowError; it owns the fds."""
+    """Serves connections.
 
-    def __init__(self, loop: Loop, dispatch: Dispatch) -> None:
+    `dispatch(message, fds, answer)` owns the fds. It returns the result, or raises ScowError, or returns None and uses
+    `answer` later. `acknowledged(number)` is called when a daemon has acted on the event of that number.
+    """
+
+    def __init__(self, loop: Loop, dispatch: Dispatch, acknowledged: Callable[[int], None]) -> None:
         self._loop = loop
         self._dispatch = dispatch
-        self._listener: socket.socket | None = None
+        self._acknowledged = acknowledged
+        self._listener: socket.SocketType | None = None
         self._directory = -1
         self._connections: list[Connection] = []
 
     def listen(self, directory: int) -> None:
         """Make the socket in the directory (an fd, which stays the caller's)."""
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener = socket.SocketType(_UNIX, _PACKETS)
         try:
             listener.setblocking(False)
             listener.bind(f"/proc/self/fd/{directory}/{NAME}")  # a path of any length fits this way
@@ -44,7 +68,7 @@ class Control:
         self._directory = directory
         self._loop.watch(listener.fileno(), IN, self._accept)
 
-    def adopt(self, peer: socket.socket) -> "Connection":
+    def adopt(self, peer: wire.Peer) -> "Connection":
         """Serve a connection that was inherited."""
         connection = Connection(self._loop, peer, self._serve, self._lost)
         self._connections.append(connection)
@@ -56,6 +80,11 @@ class Control:
             connection.send(event)
 
     @property
+    def connected(self) -> bool:
+        """Whether a daemon is there."""
+        return bool(self._connections)
+
+    @property
     def busy(self) -> bool:
         """Whether something is still to be sent."""
         return any(connection.waiting for connection in self._connections)
@@ -64,6 +93,10 @@ class Control:
         """End every connection and remove the socket."""
         for connection in tuple(self._connections):
             connection.close()
+        self.stop_listening()
+
+    def stop_listening(self) -> None:
+        """Remove the socket; connections stay."""
         if self._listener is not None:
             self._loop.forget(self._listener.fileno())
             self._listener.close()
@@ -76,7 +109,8 @@ class Control:
     def _accept(self, _: int) -> None:
         assert self._listener is not None
         try:
-            peer, _address = self._listener.accept()
+            with socket.socket(fileno=os.dup(self._listener.fileno())) as listener:
+                peer, _address = listener.accept()
         except OSError:
             return
         if peer_uid(peer) != os.geteuid():
@@ -88,16 +122,20 @@ class Control:
         number = message.get("id")
         if type(number) is not int:
             wire.close_all(fds)
+            if type(message.get("ack")) is int:
+                self._acknowledged(message["ack"])
             return
+        answer = Answer(connection, number)
         try:
-            reply: wire.Message = {"id": number, "result": self._dispatch(message, fds)}
+            result = self._dispatch(message, fds, answer)
+            if result is not None:
+                answer.give(result)
         except ScowError as error:
-            reply = failure(number, error.code, error.message)
+            answer.refuse(error)
         except OSError as error:
-            reply = failure(number, "internal", f"{message.get('op')}: {error.strerror or error}")
+            answer.refuse(Internal(f"{message.get('op')}: {error.strerror or error}"))
         except Exception as error:  # noqa: BLE001  whatever a peer sends must not end the monitor
-            reply = failure(number, "internal", f"{message.get('op')}: {type(error).__name__}: {error}")
-        connection.send(reply)
+            answer.refuse(Internal(f"{message.get('op')}: {type(error).__name__}: {error}"))
 
     def _lost(self, connection: "Connection") -> None:
         if connection in self._connections:
@@ -110,7 +148,7 @@ class Connection:
     def __init__(
         self,
         loop: Loop,
-        peer: socket.socket,
+        peer: wire.Peer,
         serve: "Callable[[Connection, wire.Message, list[int]], None]",
         lost: "Callable[[Connection], None]",
     ) -> None:
@@ -170,13 +208,8 @@ class Connection:
         self._serve(self, message, fds)
 
 
-def peer_uid(peer: socket.socket) -> int:
+def peer_uid(peer: wire.Peer) -> int:
     """The user at the other end of a unix socket."""
-    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    credentials = peer.getsockopt(_SOCKET, socket.SO_PEERCRED, 12)
     uid: int = struct.unpack("3i", credentials)[1]
     return uid
-
-
-def failure(number: int, code: str, message: str) -> wire.Message:
-    """The reply that says no."""
-    return {"id": number, "error": {"code": code, "message": message}}

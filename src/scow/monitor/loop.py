@@ -45,7 +45,8 @@ class Loop:
         self._children = call
         self.watch(self._wake_read, IN, self._child_ended)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, _ignore)
+        if not callable(signal.getsignal(signal.SIGCHLD)):  # the zygote has done it already
+            signal.signal(signal.SIGCHLD, _ignore)
 
     def _child_ended(self, _: int) -> None:
         try:

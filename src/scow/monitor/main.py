@@ -1,49 +1,49 @@
 """A monitor's life from the fork to its end."""
 
 import os
-import signal
-import socket
 import sys
-from types import FrameType
 
 from scow.errors import Internal, InvalidArgument, ScowError
-from scow.monitor import commands, control, wire
+from scow.monitor import commands, wire
+from scow.monitor.control import Answer
 from scow.monitor.loop import Loop
 from scow.monitor.monitor import Monitor, Wanted
+from scow.monitor.starting import RuntimeSteps, Steps
 
 
-def run(peer: socket.socket) -> int:
-    """Serve the daemon at `peer`, whose first messages say what to start. Returns the process's exit status."""
+def run(peer: wire.Peer) -> int:
+    """Serve the daemon at `peer`, whose first messages say what to start. Returns the process's exit status.
+
+    SIGCHLD, SIGTERM, SIGINT and SIGHUP have handlers that do nothing (the zygote's): only the container's end ends its
+    monitor, and a handler, unlike SIG_IGN, is not inherited by the container.
+    """
     _become_a_monitor()
+    return serve(peer, RuntimeSteps())
+
+
+def serve(peer: wire.Peer, steps: Steps) -> int:
+    """As `run`, in this process as it is."""
     try:
         message, fds = _first(peer)
     except (wire.Closed, InvalidArgument, OSError):
         return 1
-    number = message.get("id", 0)
-    monitor: Monitor | None = None
+    number = int(message["id"])
     try:
         directory, netns, attachments = _requested(message, fds)
-        monitor = Monitor(Loop(), directory, peer, commands.dispatch)
-        monitor.start(netns, attachments)
+        monitor = Monitor(Loop(), directory, commands.dispatch, steps)
+        monitor.start(netns, attachments, Answer(monitor.control.adopt(peer), number))
     except ScowError as error:
         return _refuse(peer, number, error)
     except Exception as error:  # noqa: BLE001  the daemon must hear of it, whatever it is
         return _refuse(peer, number, Internal(f"monitor: {type(error).__name__}: {error}"))
     if netns is not None:
         os.close(netns)
-    init = monitor.init
-    assert init is not None
-    peer.setblocking(False)
-    try:
-        wire.send(peer, {"id": number, "result": {"pid": init.pid, "started_at": init.started_at}})
-    except OSError:
-        pass  # the daemon has died meanwhile; the next one will ask
     try:
         monitor.serve()
     except Exception as error:
         monitor.trouble(f"monitor ends: {type(error).__name__}: {error} at {_place(error)}")
         raise
-    return 0
+    return 1 if monitor.failed else 0
 
 
 def _become_a_monitor() -> None:
@@ -53,22 +53,16 @@ def _become_a_monitor() -> None:
     for fd in (0, 1, 2):  # the daemon's own would keep whoever reads its output waiting for ever
         os.dup2(null, fd, inheritable=False)
     os.close(null)
-    with open("/proc/self/comm", "wb", buffering=0) as name:
-        name.write(b"scow-monitor")
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        # Only the container's end ends its monitor. A handler, unlike SIG_IGN, is not inherited by the container.
-        signal.signal(number, _stay)
+    name = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
+    os.write(name, b"scow-monitor")
+    os.close(name)
 
 
-def _stay(_number: int, _frame: FrameType | None) -> None:
-    pass
-
-
-def _first(peer: socket.socket) -> tuple[wire.Message, list[int]]:
+def _first(peer: wire.Peer) -> tuple[wire.Message, list[int]]:
     """The first message with all its fds, which may have needed more packets than one."""
     message, fds = wire.receive(peer, wait=True)
     wanted = message.get("fds")
-    if type(wanted) is not int:
+    if type(wanted) is not int or type(message.get("id")) is not int:
         wire.close_all(fds)
         raise InvalidArgument("the number of descriptors is missing")
     while len(fds) < wanted:
@@ -81,6 +75,8 @@ def _first(peer: socket.socket) -> tuple[wire.Message, list[int]]:
 
 def _requested(message: wire.Message, fds: list[int]) -> tuple[int, int | None, list[Wanted]]:
     """(task directory, network namespace, attachments). The lock and the kept fds stay open and are never touched."""
+    if len(fds) < 2:
+        raise InvalidArgument("the task's directory is missing")
     directory, _lock = fds.pop(0), fds.pop(0)
     netns = fds.pop(0) if message.get("netns") else None
     attachments = []
@@ -91,10 +87,9 @@ def _requested(message: wire.Message, fds: list[int]) -> tuple[int, int | None, 
     return directory, netns, attachments
 
 
-def _refuse(peer: socket.socket, number: int, error: ScowError) -> int:
+def _refuse(peer: wire.Peer, number: object, error: ScowError) -> int:
     try:
-        peer.setblocking(False)
-        wire.send(peer, control.failure(number, error.code, error.message))
+        wire.send(peer, {"id": number, "error": {"code": error.code, "message": error.message}})
     except OSError:
         pass
     return 1

@@ -12,20 +12,21 @@ from scow.logs.drivers import STDERR, STDOUT
 from scow.logs.drivers.opening import open_driver
 from scow.monitor import bundle, exit_record, wire
 from scow.monitor.client import Client
-from scow.monitor.control import Control
+from scow.monitor.control import Answer, Control
 from scow.monitor.exit_record import ExitRecord
 from scow.monitor.loop import Loop
 from scow.monitor.process import UNKNOWN, Process
+from scow.monitor.starter import Outcome, Started, Starter
+from scow.monitor.starting import Steps
 from scow.monitor.stdio import Stdio
 from scow.oci.runtime import Spec
-from scow.runtime.execute import execute
-from scow.runtime.launch import launch
 
-INIT = ""
 _MAX_ENDED_EXECS = 256
 _EXEC_GRACE = 2.0  # Docker waits as long for output of what an exec left behind
+_ACKNOWLEDGE = 0.25
 _RETRY = 1.0
 _LINGER = 300.0
+Dispatch = Callable[["Monitor", wire.Message, list[int], Answer], wire.Message | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,88 +47,97 @@ def streams(stdout: bool, stderr: bool) -> frozenset[int]:
 
 
 class Monitor:
-    """Lifecycle: made, `start` once (or it raises and has left nothing), then `serve` until everything is over."""
+    """Lifecycle: made, `start` once, then `serve` until everything is over (at once when the start failed)."""
 
-    def __init__(
-        self, loop: Loop, directory: int, peer: socket.socket, dispatch: "Callable[..., wire.Message]"
-    ) -> None:
+    def __init__(self, loop: Loop, directory: int, dispatch: Dispatch, steps: Steps) -> None:
         self._loop = loop
+        self._steps = steps
         self._directory = directory
         self.bundle = bundle.read(directory)
-        self.control = Control(loop, lambda message, fds: dispatch(self, message, fds))
-        self._peer = peer
+        self.control = Control(
+            loop, lambda message, fds, answer: dispatch(self, message, fds, answer), self._acknowledged
+        )
         self._processes: dict[int, Process] = {}
+        self._starters: list[Starter] = []
+        self._starting_execs: set[str] = set()
         self.execs: dict[str, Process] = {}
         self._settling: dict[str, Callable[[], None]] = {}
+        self._unseen: dict[int, Stdio] = {}
+        self._events = 0
         self.init: Process | None = None
+        self._stdio: Stdio | None = None
         self.frozen = False
         self.exit: ExitRecord | None = None
+        self.failed = False
         self._durable = False
         self._clients: set[Client] = set()
-        self._cgroup: cgroup.Cgroup | None = None
         self._close_at = 0.0
 
     # ------------------------------------------------------------ start
 
-    def start(self, netns: int | None, attachments: list[Wanted]) -> None:
-        """Run the container. Raises ScowError; then the cgroup, the processes and the socket are gone again."""
-        undo: list[Callable[[], None]] = []
-        try:
-            self._start(netns, attachments, undo)
-        except BaseException:
-            for step in reversed(undo):
-                try:
-                    step()
-                except (OSError, ScowError) as error:
-                    self.trouble(f"undo: {error}")
-            raise
-
-    def _start(self, netns: int | None, attachments: list[Wanted], undo: list[Callable[[], None]]) -> None:
+    def start(self, netns: int | None, attachments: list[Wanted], answer: Answer) -> None:
+        """Begin to run the container; `answer` is told what comes of it. Raises ScowError, having left nothing."""
         task = self.bundle
-        spec = bundle.read_spec(self._directory)
-        undo.append(self.control.close)
-        self.control.listen(self._directory)
-        log = open_driver(task.log_driver, task.log_path, task.log_options, task.log_attributes)
-        stdio = Stdio(self._loop, log, terminal=task.terminal, stdin=task.open_stdin, closes_stdin=task.stdin_once)
-        undo.append(lambda: stdio.finish(time.time_ns()))
-        made = self._cgroup = cgroup.create(task.cgroup, _resources(spec))
-        undo.append(made.remove)
-        self._loop.on_children(self._reap)
-        undo.append(self._loop.close)
         libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1)
-        fds = stdio.child_fds()
-        for wanted in attachments:
-            self.attach_to(stdio, wanted)
-        launched = launch(spec, task.rootfs, cgroup=made, netns=netns, stdio=fds, console_size=task.console_size)
-        process = Process(launched.pid, launched.pidfd, launched.started_at, stdio)
-        self.init = self._processes[process.pid] = process
-        stdio.started(launched.console)
-        bundle.write(
-            self._directory,
-            bundle.STARTED,
-            b'{"pid":%d,"started_at":%d}\n' % (process.pid, process.started_at),
-        )
+        self._loop.on_children(self._reap)
+
+        def done(outcome: Outcome) -> None:
+            assert self._stdio is not None
+            self._starters.remove(starter)
+            if isinstance(outcome, ScowError):
+                self._stdio.finish(time.time_ns())
+                self.failed = True
+                answer.refuse(outcome)
+            else:
+                self.init = self._take(outcome, self._stdio)
+                answer.give({"pid": outcome.pid, "started_at": outcome.started_at})
+
+        starter = Starter(self._loop, self._steps.init(self._directory, task, netns), done)
+        try:
+            self.control.listen(self._directory)
+            log = open_driver(task.log_driver, task.log_path, task.log_options, task.log_attributes)
+            self._stdio = stdio = Stdio(
+                self._loop, log, terminal=task.terminal, stdin=task.open_stdin, closes_stdin=task.stdin_once
+            )
+            fds = stdio.child_fds()
+            for wanted in attachments:
+                self._attach_to(stdio, wanted)
+        except BaseException:
+            starter.cancel()
+            self.control.stop_listening()
+            raise
+        self._starters.append(starter)
+        starter.send({"go": True}, fds or ())
+        stdio.release_child()
+
+    def _take(self, started: Started, stdio: Stdio) -> Process:
+        process = Process(started.pid, started.pidfd, started.started_at, stdio)
+        self._processes[process.pid] = process
+        stdio.started(started.console if started.console >= 0 else None)
+        return process
 
     def serve(self) -> None:
         """Go on until the container has ended, its exit is recorded, and everybody has what is theirs."""
-        self.control.adopt(self._peer)
         while not self._over():
             self._loop.turn()
         self.control.close()
         for client in tuple(self._clients):
             client.close()
+        self._loop.close()
 
     def _over(self) -> bool:
-        if self.exit is None or not self._durable:
+        if self.failed:
+            return not self.control.busy
+        if self.exit is None or not self._durable or self._starters:
             return False
         return not self._clients and not self.control.busy or time.monotonic() > self._close_at
 
     # ------------------------------------------------------------ clients and execs
 
-    def attach_to(self, stdio: Stdio, wanted: Wanted) -> None:
+    def _attach_to(self, stdio: Stdio, wanted: Wanted) -> None:
         """Attach a client; its descriptor is owned from here on."""
         try:
-            connection = socket.socket(fileno=wanted.connection)
+            connection = socket.SocketType(fileno=wanted.connection)
         except OSError:
             os.close(wanted.connection)
             raise
@@ -148,48 +158,61 @@ class Monitor:
 
     def attach(self, wanted: Wanted) -> None:
         """Attach a client to the container."""
-        if self.init is None or self.exit is not None:
+        if self._stdio is None or self.exit is not None or self.failed:
             os.close(wanted.connection)
             raise NotFound(f"container {self.bundle.id} has ended")
-        self.attach_to(self.init.stdio, wanted)
+        self._attach_to(self._stdio, wanted)
+
+    def knows(self, exec_id: str) -> bool:
+        """Whether an exec of this id runs, has run, or is being started."""
+        return exec_id in self.execs or exec_id in self._starting_execs
 
     def execute(
-        self, exec_id: str, process: Spec, *, terminal: bool, stdin: bool, size: tuple[int, int], wanted: Wanted | None
-    ) -> Process:
-        """Start one more process. Raises StartFailure, or NotFound when the container has ended."""
-        try:
-            if self.init is None or self.init.code is not None or self._cgroup is None:
-                raise NotFound(f"container {self.bundle.id} is not running")
-            stdio = Stdio(self._loop, None, terminal=terminal, stdin=stdin, closes_stdin=True)
-            try:
-                fds = stdio.child_fds(discard=wanted is None)
-                if wanted is not None:
-                    owned, wanted = wanted, None
-                    self.attach_to(stdio, owned)
-                launched = execute(
-                    self.init.pid,
-                    bundle.read_spec(self._directory),
-                    process,
-                    cgroup=self._cgroup,
-                    stdio=fds,
-                    console_size=size,
-                )
-            except BaseException:
-                stdio.release()
-                raise
-        finally:
+        self,
+        exec_id: str,
+        process: Spec,
+        *,
+        terminal: bool,
+        stdin: bool,
+        size: tuple[int, int],
+        wanted: Wanted | None,
+        answer: Answer,
+    ) -> None:
+        """Begin to start one more process; `answer` is told. Raises NotFound when the container has ended."""
+        if self.init is None or self.init.code is not None:
             if wanted is not None:
                 os.close(wanted.connection)
-        started = Process(launched.pid, launched.pidfd, launched.started_at, stdio)
-        self._processes[started.pid] = self.execs[exec_id] = started
-        stdio.started(launched.console)
-        return started
+            raise NotFound(f"container {self.bundle.id} is not running")
+        stdio = Stdio(self._loop, None, terminal=terminal, stdin=stdin, closes_stdin=True)
+
+        def done(outcome: Outcome) -> None:
+            self._starters.remove(starter)
+            self._starting_execs.discard(exec_id)
+            if isinstance(outcome, ScowError):
+                stdio.release()
+                answer.refuse(outcome)
+            else:
+                self.execs[exec_id] = self._take(outcome, stdio)
+                answer.give({"pid": outcome.pid, "started_at": outcome.started_at})
+
+        try:
+            fds = stdio.child_fds(discard=wanted is None)
+            if wanted is not None:
+                self._attach_to(stdio, wanted)
+            work = self._steps.execute(self._directory, self.bundle, self.init.pid, process, fds, size)
+            starter = Starter(self._loop, work, done)
+        except BaseException:
+            stdio.release()
+            raise
+        self._starters.append(starter)
+        self._starting_execs.add(exec_id)
+        stdio.release_child()
 
     def freeze(self, frozen: bool) -> None:
         """Stop or continue every process of the container."""
-        if self._cgroup is None or self.exit is not None:
+        if self.init is None or self.exit is not None:
             raise NotFound(f"container {self.bundle.id} has ended")
-        self._cgroup.freeze(frozen)
+        cgroup.open(self.bundle.cgroup).freeze(frozen)
         self.frozen = frozen
 
     # ------------------------------------------------------------ ends
@@ -202,9 +225,12 @@ class Monitor:
                 return
             if not pid:
                 return
+            if pid not in self._processes:
+                for starter in tuple(self._starters):
+                    starter.poll()  # it told us of this process before the process could become ours
             process = self._processes.pop(pid, None)
             if process is None:
-                continue  # an orphan of the container, or a log's compression
+                continue  # a starter, an orphan of the container, a log's compression
             process.ended(status)
             if process is self.init:
                 self._init_ended(process)
@@ -217,9 +243,15 @@ class Monitor:
         def settle() -> None:
             if self._settling.pop(exec_id, None) is None:
                 return
-            # The daemon must know the code before the client sees the end and asks for it.
-            self.control.tell(exec_event(exec_id, process))
-            process.stdio.end_clients()
+            # The daemon must have taken the code before the client sees the end and asks for it.
+            self._events += 1
+            number = self._events
+            self._unseen[number] = process.stdio
+            self.control.tell({**exec_event(exec_id, process), "number": number})
+            if self.control.connected and self.exit is None:
+                self._loop.call_later(_ACKNOWLEDGE, lambda: self._acknowledged(number))
+            else:
+                self._acknowledged(number)
 
         self._settling[exec_id] = settle
         process.stdio.process_ended(settle)
@@ -229,9 +261,14 @@ class Monitor:
         for key in ended[:-_MAX_ENDED_EXECS]:
             del self.execs[key]
 
+    def _acknowledged(self, number: int) -> None:
+        stdio = self._unseen.pop(number, None)
+        if stdio is not None:
+            stdio.end_clients()
+
     def _init_ended(self, init: Process) -> None:
-        made = self._cgroup
-        assert made is not None and init.code is not None
+        made = cgroup.open(self.bundle.cgroup)
+        assert init.code is not None
         oom_killed = False
         try:
             if made.pids():
@@ -333,12 +370,6 @@ def exec_event(exec_id: str, process: Process) -> wire.Message:
     """What daemons are told at an exec's end."""
     code = UNKNOWN if process.code is None else process.code
     return {"event": "exec", "exec": exec_id, "code": code, "finished_at": process.finished_at}
-
-
-def _resources(spec: Spec) -> Spec:
-    linux = spec.get("linux")
-    resources = linux.get("resources") if isinstance(linux, dict) else None
-    return resources if isinstance(resources, dict) else {}
 
 
 def _nothing() -> None:

@@ -6,7 +6,6 @@ every fd that came along.
 """
 
 import fcntl
-import json
 import os
 import socket
 import struct
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scow.errors import InvalidArgument
+from scow.monitor import json_text
 
 Message = dict[str, Any]
 MAX_FDS = 250
@@ -24,6 +24,16 @@ _MAX_MESSAGE = 64 << 20
 _IN_FILE = b"@"
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 _ANCILLARY = socket.CMSG_SPACE((MAX_FDS + 1) * 4)
+
+# Plain numbers: arithmetic with the enumerations of `socket` touches a lot of memory (see json_text.py).
+_SOL_SOCKET = int(socket.SOL_SOCKET)
+_SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+_RECEIVE_WAITING = int(socket.MSG_CMSG_CLOEXEC)
+_RECEIVE = int(socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT)
+_CUT = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
+
+Peer = socket.SocketType
+"""A connected SOCK_SEQPACKET socket; also of the class below `socket.socket`, which is lighter."""
 
 
 class Malformed(InvalidArgument):
@@ -36,15 +46,15 @@ class Closed(Exception):
 
 def encode(message: Message) -> bytes:
     """The packet's bytes, unless they are too many (see `send`)."""
-    return json.dumps(message, separators=(",", ":")).encode("ascii")
+    return json_text.dumps(message).encode("ascii")
 
 
-def send(peer: socket.socket, message: Message, fds: Sequence[int] = ()) -> None:
+def send(peer: Peer, message: Message, fds: Sequence[int] = ()) -> None:
     """Send one message without waiting. BlockingIOError when the peer's buffer is full, OSError when it has gone."""
     send_encoded(peer, encode(message), fds)
 
 
-def send_encoded(peer: socket.socket, payload: bytes, fds: Sequence[int] = ()) -> None:
+def send_encoded(peer: Peer, payload: bytes, fds: Sequence[int] = ()) -> None:
     """As `send`, for JSON that is encoded already."""
     if len(payload) <= _MAX_PACKET:
         _send_packet(peer, payload, fds)
@@ -60,26 +70,27 @@ def send_encoded(peer: socket.socket, payload: bytes, fds: Sequence[int] = ()) -
         os.close(file)
 
 
-def _send_packet(peer: socket.socket, payload: bytes, fds: Sequence[int]) -> None:
-    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))] if fds else []
-    peer.sendmsg([payload], rights, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+def _send_packet(peer: Peer, payload: bytes, fds: Sequence[int]) -> None:
+    rights = [(_SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))] if fds else []
+    peer.sendmsg([payload], rights, _SEND)
 
 
-def receive(peer: socket.socket, *, wait: bool = False) -> tuple[Message, list[int]]:
+def receive(peer: Peer, *, wait: bool = False) -> tuple[Message, list[int]]:
     """The next message and the fds that came with it, which the caller owns.
 
     Raises BlockingIOError when there is none and `wait` is false, Closed when the peer has gone, Malformed.
     """
-    flags = socket.MSG_CMSG_CLOEXEC | (0 if wait else socket.MSG_DONTWAIT)
     try:
-        payload, ancillary, received, _ = peer.recvmsg(_MAX_PACKET + 1, _ANCILLARY, flags)
+        payload, ancillary, received, _ = peer.recvmsg(
+            _MAX_PACKET + 1, _ANCILLARY, _RECEIVE_WAITING if wait else _RECEIVE
+        )
     except (ConnectionError, BrokenPipeError) as error:
         raise Closed from error
     fds = _descriptors(ancillary)
     if not payload and not fds:
         raise Closed
     try:
-        if received & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        if received & _CUT:
             raise Malformed("a message was cut short")
         if payload == _IN_FILE:
             payload = _read_file(fds)
@@ -92,7 +103,7 @@ def receive(peer: socket.socket, *, wait: bool = False) -> tuple[Message, list[i
 def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
     fds: list[int] = []
     for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+        if level == _SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds += struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4])
     return fds
 
@@ -117,7 +128,7 @@ def _read_file(fds: list[int]) -> bytes:
 
 def _decode(payload: bytes) -> Message:
     try:
-        message = json.loads(payload)
+        message = json_text.loads(payload.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise Malformed("a message is not JSON") from error
     if not isinstance(message, dict):

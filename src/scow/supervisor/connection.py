@@ -74,10 +74,10 @@ class Connection:
         return reply
 
     def post(self, message: Reply) -> None:
-        """Send a message whose result does not matter; it is dropped if the other side does not read."""
+        """Send a message without waiting for anything; it is dropped if the other side does not read."""
         if not self.closed:
             try:
-                wire.send_encoded(self._peer, encode({**message, "id": 0}))
+                wire.send_encoded(self._peer, encode(message))
             except OSError:
                 pass
 

@@ -44,6 +44,11 @@ class Supervisor:
         self._tasks: dict[str, RunningTask] = {}
         self._closing = False
 
+    @property
+    def zygote_pid(self) -> int:
+        """The zygote's process id, 0 while there is none."""
+        return self._zygote.pid
+
     async def start(self) -> None:
         os.makedirs(self._root, 0o700, exist_ok=True)
         os.chmod(self._root, 0o700)

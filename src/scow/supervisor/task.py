@@ -13,6 +13,7 @@ from scow.supervisor.connection import Connection, Lost, Reply
 from scow.supervisor.directory import TaskDirectory
 
 UNKNOWN = 255
+_TURNS = 6  # of the loop, in which a waiter and whoever waits for it go on
 
 
 class RunningExec:
@@ -101,7 +102,7 @@ class RunningTask:
     def forgotten(self) -> None:
         """The exit is recorded elsewhere: the monitor need not keep it."""
         if self._connection is not None:
-            self._connection.post({"op": "forget"})
+            self._connection.post({"op": "forget", "id": 0})
 
     def _disconnected(self) -> None:
         self._connected.clear()
@@ -121,6 +122,16 @@ class RunningTask:
                 self._early_exits[exec_id] = status
             elif not running.exit.done():
                 running.exit.set_result(status)
+            number = message.get("number")
+            if type(number) is int:
+                asyncio.get_running_loop().call_soon(self._acknowledge, number, _TURNS)
+
+    def _acknowledge(self, number: int, turns: int) -> None:
+        """Tell the monitor that the end of an exec is known, once those who wait for it have run."""
+        if turns:
+            asyncio.get_running_loop().call_soon(self._acknowledge, number, turns - 1)
+        elif self._connection is not None:
+            self._connection.post({"ack": number})
 
     async def request(self, message: Reply, packets: Sequence[Sequence[int]] = ()) -> Reply:
         """Ask the monitor. NotFound when the container has ended."""

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import os
-import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -13,8 +13,7 @@ from scow.errors import Unavailable
 from scow.supervisor.connection import Connection, Lost, Reply
 
 _log = logging.getLogger("scow.supervisor")
-_FD = 3
-_CODE = "import sys;sys.path.append(sys.argv[1]);from scow.zygote.main import main;main(3)"
+_CODE = "import sys;sys.path.append(sys.argv[1]);from scow.zygote.main import main;main(int(sys.argv[2]))"
 
 # Freed memory goes back to the system late, so that a stream of output does not fault its buffers in again and again.
 # Monitors that fall idle give it back themselves.
@@ -27,7 +26,7 @@ _ENVIRONMENT = {
 
 
 def default_command() -> Sequence[str]:
-    """The interpreter that runs the daemon, without site packages, and the place of scow's sources."""
+    """The interpreter that runs the daemon, without site packages, and the place of scow's sources; the fd follows."""
     executable: str = getattr(sys, "_base_executable", "") or sys.executable
     source = os.path.dirname(os.path.dirname(os.path.abspath(scow.__file__)))
     return (executable, "-I", "-S", "-X", "utf8", "-c", _CODE, source)
@@ -39,7 +38,7 @@ class Zygote:
     def __init__(self, command: Sequence[str] | None = None) -> None:
         self._command = tuple(command or default_command())
         self._connection: Connection | None = None
-        self._pid = 0
+        self._process: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
         self._closing = False
         self._quick_deaths = 0
@@ -48,33 +47,28 @@ class Zygote:
     @property
     def pid(self) -> int:
         """The process id, 0 while there is none."""
-        return self._pid
+        return 0 if self._process is None else self._process.pid
 
     def start(self) -> None:
         """Start the process; it serves as soon as it is ready. Unavailable when it cannot be started."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         loop = asyncio.get_running_loop()
         try:
-            pid = os.posix_spawn(
-                self._command[0],
-                self._command,
-                _ENVIRONMENT,
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, theirs.fileno(), _FD),
-                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
-                ],
-                setsid=True,
-                setsigmask=[],
-                setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD],
+            # Not os.posix_spawn: it leaves two realtime signals ignored, which containers would inherit.
+            self._process = subprocess.Popen(
+                [*self._command, str(theirs.fileno())],
+                env=_ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
             )
         except OSError as error:
             ours.close()
             raise Unavailable(f"cannot start the zygote {self._command[0]}: {error.strerror}") from error
         finally:
             theirs.close()
-        self._pid = pid
-        self._pidfd = os.pidfd_open(pid)
+        self._pidfd = os.pidfd_open(self._process.pid)
         self._started_at = loop.time()
         loop.add_reader(self._pidfd, self._died)
         self._connection = Connection(ours, on_event=_monitor_died)
@@ -110,7 +104,7 @@ class Zygote:
     async def ended(self) -> None:
         """Wait, for a short time, until a closed zygote is gone."""
         for _ in range(200):
-            if not self._pid:
+            if self._process is None:
                 return
             await asyncio.sleep(0.005)
 
@@ -118,23 +112,22 @@ class Zygote:
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
-        try:
-            _, status = os.waitpid(self._pid, 0)
-        except ChildProcessError:
-            status = 0
-        pid, self._pid, self._pidfd = self._pid, 0, -1
+        self._pidfd = -1
+        process, self._process = self._process, None
+        assert process is not None
+        status = process.wait()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
         if self._closing:
             return
-        _log.error("the zygote %d has died (%s), starting another", pid, os.waitstatus_to_exitcode(status))
+        _log.error("the zygote %d has died (%d), starting another", process.pid, status)
         quick = loop.time() - self._started_at < 1
         self._quick_deaths = self._quick_deaths + 1 if quick else 0
         loop.call_later(min(self._quick_deaths * 0.5, 10), self._again)
 
     def _again(self) -> None:
-        if self._closing or self._pid:
+        if self._closing or self._process is not None:
             return
         try:
             self.start()

@@ -16,6 +16,7 @@ from scow.errors import InvalidArgument
 from scow.monitor import main as monitor_main
 from scow.monitor import wire
 from scow.zygote import preload
+from scow.zygote.rehearsal import rehearse
 
 
 def main(fd: int) -> None:
@@ -24,10 +25,12 @@ def main(fd: int) -> None:
     os.set_inheritable(fd, False)
     with open("/proc/self/comm", "wb", buffering=0) as name:
         name.write(b"scow-zygote")
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _ignore)
     preload.load()
+    rehearse()
     wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, _ignore)
     # What exists now is never collected or written to by the collector, so the monitors go on sharing its pages.
     gc.collect()
     gc.freeze()
@@ -72,10 +75,9 @@ def _be_monitor(daemon: socket.socket, fd: int, wake: tuple[int, int]) -> None:
     status = 1
     try:
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         daemon.close()
         wire.close_all(wake)
-        status = monitor_main.run(socket.socket(fileno=fd))
+        status = monitor_main.run(socket.SocketType(fileno=fd))
     finally:
         os._exit(status)
 
@@ -99,4 +101,4 @@ def _tell(daemon: socket.socket, message: wire.Message) -> None:
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """A handler must exist for the signal to be written to the wakeup fd."""
+    """SIGCHLD only has to be written to the wakeup fd; the others end neither zygote nor monitors."""

@@ -81,10 +81,13 @@ class Area:
                 found.append(f"cgroup {root}")
         return found
 
-    def close(self) -> None:
-        tasks = f"{self.exec_root}/tasks"
-        for name in os.listdir(tasks) if os.path.isdir(tasks) else ():
+    def bury_all(self) -> None:
+        """End what a failed test has left."""
+        for name in os.listdir(self.data_root):
             bury(f"/{self.group}/{name}")
+
+    def close(self) -> None:
+        self.bury_all()
         try:
             cgroup.open(f"/{self.group}").remove()
         except (OSError, ScowError):

@@ -1,0 +1,89 @@
+"""What a starter does: the container's init, or an exec, through the runtime."""
+
+from typing import Protocol
+
+from scow.errors import ScowError
+from scow.linux import cgroup
+from scow.monitor import bundle, wire
+from scow.monitor.starter import Started, Work
+from scow.oci.runtime import Process, Spec
+from scow.runtime.execute import execute
+from scow.runtime.launch import Launched, launch
+
+
+class Steps(Protocol):
+    """How processes come to be. `init` and `execute` are called in the monitor; what they return runs in a starter."""
+
+    def init(self, directory: int, task: bundle.Bundle, netns: int | None) -> Work:
+        """Run the container's init; its descriptors 0, 1, 2 (none for a terminal) come over the peer."""
+
+    def execute(
+        self,
+        directory: int,
+        task: bundle.Bundle,
+        init: int,
+        process: Process,
+        stdio: tuple[int, int, int] | None,
+        size: tuple[int, int],
+    ) -> Work:
+        """Run one more process in the container whose init has the pid `init`."""
+
+
+class RuntimeSteps:
+    """By scow's own runtime. `init` also makes the cgroup, and removes it when the start fails."""
+
+    def init(self, directory: int, task: bundle.Bundle, netns: int | None) -> Work:
+        def work(peer: wire.Peer) -> Started:
+            spec = bundle.read_spec(directory)
+            made = cgroup.create(task.cgroup, _resources(spec))
+            try:
+                _, fds = wire.receive(peer, wait=True)
+                stdio = (fds[0], fds[1], fds[2]) if fds else None
+                launched = launch(
+                    spec, task.rootfs, cgroup=made, netns=netns, stdio=stdio, console_size=task.console_size
+                )
+                _write_started(directory, launched)
+                return _started(launched)
+            except BaseException:
+                try:
+                    made.remove()
+                except (OSError, ScowError):
+                    pass  # the supervisor buries it
+                raise
+
+        return work
+
+    def execute(
+        self,
+        directory: int,
+        task: bundle.Bundle,
+        init: int,
+        process: Process,
+        stdio: tuple[int, int, int] | None,
+        size: tuple[int, int],
+    ) -> Work:
+        def work(peer: wire.Peer) -> Started:
+            spec = bundle.read_spec(directory)
+            group = cgroup.open(task.cgroup)
+            return _started(execute(init, spec, process, cgroup=group, stdio=stdio, console_size=size))
+
+        return work
+
+
+def _started(launched: Launched) -> Started:
+    console = -1 if launched.console is None else launched.console
+    return Started(launched.pid, launched.started_at, launched.pidfd, console)
+
+
+def _write_started(directory: int, launched: Launched) -> None:
+    text = b'{"pid":%d,"started_at":%d}\n' % (launched.pid, launched.started_at)
+    try:
+        bundle.write(directory, bundle.STARTED, text)
+    except OSError:
+        pass  # a daemon that finds the monitor dead then takes the task for one that never ran, and buries it as well
+
+
+def _resources(spec: Spec) -> Spec:
+    linux = spec.get("linux")
+    resources = linux.get("resources") if isinstance(linux, dict) else None
+    return resources if isinstance(resources, dict) else {}
