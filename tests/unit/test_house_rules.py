@@ -40,7 +40,7 @@ def test_tasks_are_made_only_by_the_one_keeper() -> None:
         # a TaskGroup keeps its own tasks
         and not (isinstance(call.func.value, ast.Name) and call.func.value.id in ("group", "tg", "tasks"))
     ]
-    assert not found, f"use scow.engine.background: {found}"
+    assert not found, f"use scow.background: {found}"
 
 
 def test_no_archive_is_unpacked_by_the_standard_library() -> None:

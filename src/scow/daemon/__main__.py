@@ -8,9 +8,9 @@ import os
 import signal
 import sys
 
+from scow import background
 from scow.daemon import wiring
 from scow.daemon.config import Config, parse
-from scow.engine import background
 from scow.engine.reconcile import reconcile
 from scow.errors import ScowError
 from scow.server.docker.app import build_app

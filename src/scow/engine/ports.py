@@ -3,7 +3,7 @@
 Every method may raise a `ScowError` kind and nothing else on purpose. Methods that are `async` do not block the loop.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from typing import Protocol
 
 from scow.model.image import Image
@@ -156,6 +156,9 @@ class Snapshots(Protocol):
 
     async def remove(self, container_id: str) -> None:
         """Remove the writable layer; no error if there is none. Big trees go in the background."""
+
+    def sweep(self, keep: Container[str]) -> None:
+        """At start: remove the writable layers of containers that are not in `keep`; a crash left them."""
 
     async def usage(self, container_id: str) -> int:
         """Bytes in the writable layer."""

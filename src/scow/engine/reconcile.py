@@ -4,7 +4,7 @@ import logging
 import os
 from dataclasses import replace
 
-from scow.engine.background import spawn
+from scow.background import spawn
 from scow.engine.containers import ending, execs, files, remove, start
 from scow.engine.context import Engine
 from scow.engine.ports import ExitStatus, Task
@@ -135,4 +135,4 @@ def _sweep_directories(engine: Engine) -> None:
     for name in os.listdir(root):
         if len(name) == 64 and name not in engine.containers:
             files.remove(engine, name)
-            spawn(engine.snapshots.remove(name), f"sweep-{name[:12]}")
+    engine.snapshots.sweep(engine.containers)

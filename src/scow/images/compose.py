@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scow.background import complete
 from scow.images.archive.writer import TarWriter
-from scow.images.background import complete
 from scow.images.blobs import BlobStore, sync
 from scow.images.layer import unpack_stored
 from scow.images.parts import Parts

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from scow.images.background import spawn
+from scow.background import spawn
 
 T = TypeVar("T")
 _log = logging.getLogger("scow.images")

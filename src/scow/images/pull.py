@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from scow.background import complete
 from scow.errors import DataLoss, Internal, NotFound
 from scow.images import config as config_documents
-from scow.images.background import complete
 from scow.images.blobs import digest_of, sync
 from scow.images.decompress import Source
 from scow.images.layer import Stored, first_error, store_blob, store_layer

@@ -5,9 +5,9 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from scow.background import complete
 from scow.errors import InvalidArgument
 from scow.images import index
-from scow.images.background import complete
 from scow.images.blobs import BlobStore, write_file
 from scow.images.catalog import Catalog
 from scow.images.native import NativeSnapshots

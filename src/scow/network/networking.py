@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import TypeVar
 
+from scow.background import TaskSet
 from scow.errors import InvalidArgument, ScowError, Unavailable
 from scow.linux import conntrack
 from scow.metadata.database import Database
@@ -18,7 +19,6 @@ from scow.metadata.leases import HostChange, NetworkStore
 from scow.model.network import Endpoint, Network, Sandbox
 from scow.model.ports import PortBinding, PublishedPort
 from scow.network import bridge, foreign, portmap, records, reserve
-from scow.network.background import TaskSet
 from scow.network.firewall import Firewall, Publications, Shape, table_name
 from scow.network.ipam import AddressPool, parse_bip
 from scow.network.leases import Lease, LeaseDirectory

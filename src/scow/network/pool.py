@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
+from scow.background import TaskSet
 from scow.errors import Conflict, ResourceExhausted, ScowError
 from scow.network import bridge, sandbox
-from scow.network.background import TaskSet
 from scow.network.ipam import AddressPool, mac_for
 from scow.network.sandbox import Place, Ready
 

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from scow.background import TaskSet
 from scow.errors import Unavailable
 from scow.network import relay, reserve
-from scow.network.background import TaskSet
 
 _PER_MESSAGE = 100
 _ANSWER = 2.0

@@ -195,6 +195,9 @@ class FakeSnapshots:
     async def remove(self, container_id: str) -> None:
         self.prepared.discard(container_id)
 
+    def sweep(self, keep: Any) -> None:
+        self.prepared = {name for name in self.prepared if name in keep}
+
     async def usage(self, container_id: str) -> int:
         return 7
 

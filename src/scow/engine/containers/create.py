@@ -86,7 +86,7 @@ async def _make(
             mount_points=points,
             layers=tuple(str(chain_id) for chain_id in image.chain_ids),
         )
-        await mounting.fill_new_volumes(engine, container, made)
+        await mounting.fill_volumes(engine, container)
         entry = await engine.containers.add(container)
     except BaseException:
         await engine.snapshots.remove(container_id)

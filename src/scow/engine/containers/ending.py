@@ -5,7 +5,7 @@ restart policy.
 import asyncio
 from dataclasses import replace
 
-from scow.engine.background import spawn
+from scow.background import spawn
 from scow.engine.containers import happenings
 from scow.engine.context import Engine
 from scow.engine.ports import ExitStatus, Task

@@ -6,7 +6,7 @@ import socket
 import struct
 from dataclasses import replace
 
-from scow.engine.background import spawn
+from scow.background import spawn
 from scow.engine.containers import happenings
 from scow.engine.containers.attach import detach_sequence
 from scow.engine.context import Engine

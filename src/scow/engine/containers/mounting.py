@@ -133,14 +133,13 @@ def make_bind_sources(container: Container) -> None:
             )
 
 
-async def fill_new_volumes(engine: Engine, container: Container, made: Sequence[Volume]) -> None:
-    """Image data at a new volume's place is copied into it, once (CVE-2020-1726)."""
+async def fill_volumes(engine: Engine, container: Container) -> None:
+    """Image data at an empty volume's place is copied into it; one that holds data is left alone (CVE-2020-1726)."""
     if not container.layers:
         return
-    fresh = {volume.name for volume in made}
+    lowers, _, _ = engine.snapshots.directories(container.id, container.layers)
     for point in container.mount_points:
-        if point.kind == "volume" and point.name in fresh and not point.no_copy:
-            lowers, upper, _ = engine.snapshots.directories(container.id, container.layers)
+        if point.kind == "volume" and not point.no_copy:
             await engine.volumes.copy_up(point.name, lowers, point.target)
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from scow.engine.background import spawn
+from scow.background import spawn
 from scow.engine.containers import ending, files, happenings, mounting
 from scow.engine.context import Engine
 from scow.engine.ports import Attachment, LogTarget, Sandbox, Task, TaskSpec

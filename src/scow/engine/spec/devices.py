@@ -7,11 +7,11 @@ from typing import Any
 from scow.errors import InvalidArgument, NotFound
 from scow.model.container import HostConfig
 
+
 def devices(host: HostConfig) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """(linux.devices, linux.resources.devices)."""
     if host.privileged:
-        nodes = [_node(path, path) for path in _host_devices("/dev")]
-        return nodes, [{"allow": True, "access": "rwm"}]
+        return [_node(path, path) for path in _host_devices("/dev")], [{"allow": True, "access": "rwm"}]
     # every runtime adds the rules of the devices that each container has
     nodes: list[dict[str, Any]] = []
     rules: list[dict[str, Any]] = [{"allow": False, "access": "rwm"}]

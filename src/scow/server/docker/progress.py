@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from scow.api.image import ErrorDetail, ErrorLine, Progress, ProgressDetail
 from scow.api.values import UNSET
-from scow.engine.background import spawn
+from scow.background import spawn
 from scow.engine.ports import PullProgress
 from scow.errors import ScowError
 from scow.server.docker.call import Call, encode

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from scow.engine.background import spawn
+from scow.background import spawn
 from scow.server.http.body import reader
 from scow.server.http.head import MAX_HEAD, BadMessage, parse_head
 from scow.server.http.relay import relay

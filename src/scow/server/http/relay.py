@@ -6,7 +6,7 @@ Such a stream ends with the daemon, unlike a plain one, whose socket itself is g
 import asyncio
 import socket
 
-from scow.engine.background import spawn
+from scow.background import spawn
 
 _PIECE = 64 << 10
 
