@@ -80,12 +80,7 @@ def receive(peer: Peer, *, wait: bool = False) -> tuple[Message, list[int]]:
 
     Raises BlockingIOError when there is none and `wait` is false, Closed when the peer has gone, Malformed.
     """
-    try:
-        payload, ancillary, received, _ = peer.recvmsg(
-            _MAX_PACKET + 1, _ANCILLARY, _RECEIVE_WAITING if wait else _RECEIVE
-        )
-    except (ConnectionError, BrokenPipeError) as error:
-        raise Closed from error
+    payload, ancillary, received = _receive_packet(peer, _RECEIVE_WAITING if wait else _RECEIVE)
     fds = _descriptors(ancillary)
     if not payload and not fds:
         raise Closed
@@ -98,6 +93,20 @@ def receive(peer: Peer, *, wait: bool = False) -> tuple[Message, list[int]]:
     except BaseException:
         close_all(fds)
         raise
+
+
+def _receive_packet(peer: Peer, flags: int) -> tuple[bytes, list[tuple[int, int, bytes]], int]:
+    try:
+        payload, ancillary, received, _ = peer.recvmsg(_MAX_PACKET + 1, _ANCILLARY, flags)
+    except ConnectionResetError:
+        # The peer closed without having read everything. The kernel says so once, before what the peer had sent.
+        try:
+            payload, ancillary, received, _ = peer.recvmsg(_MAX_PACKET + 1, _ANCILLARY, flags)
+        except (ConnectionError, BlockingIOError) as error:
+            raise Closed from error
+    except ConnectionError as error:
+        raise Closed from error
+    return payload, ancillary, received
 
 
 def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:

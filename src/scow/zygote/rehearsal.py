@@ -22,7 +22,7 @@ _FLAGS = {"stdout": True, "stderr": True, "framed": True, "early": "", "keys": "
 def rehearse() -> None:
     """Play. A failure only costs memory later."""
     scratch = f"/dev/shm/scow-rehearsal-{os.getpid()}"
-    open_before = set(os.listdir("/proc/self/fd"))
+    before = _open_fds()
     try:
         for _ in range(_TIMES):
             os.mkdir(scratch, 0o700)
@@ -36,8 +36,20 @@ def rehearse() -> None:
         pass
     finally:
         # A monitor leaves its descriptors to the end of its process.
-        wire.close_all([int(fd) for fd in os.listdir("/proc/self/fd") if fd not in open_before])
+        wire.close_all(list(_open_fds() - before))
         libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 0)
+
+
+def _open_fds() -> set[int]:
+    return {int(fd) for fd in os.listdir("/proc/self/fd") if _is_open(int(fd))}  # the listing's own is closed by now
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
 
 
 def _play(scratch: str) -> None:

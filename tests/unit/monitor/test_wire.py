@@ -95,6 +95,16 @@ def test_the_end(pair: Pair) -> None:
         wire.send(right, {"to": "nobody"})
 
 
+def test_what_was_sent_before_a_close_with_unread_messages_is_not_lost(pair: Pair) -> None:
+    left, right = pair
+    wire.send(left, {"event": "exit"})
+    wire.send(right, {"op": "never read"})
+    left.close()
+    assert wire.receive(right)[0] == {"event": "exit"}
+    with pytest.raises(wire.Closed):
+        wire.receive(right)
+
+
 def _raw(peer: socket.socket, payload: bytes, fds: tuple[int, ...] = ()) -> None:
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))] if fds else []
     peer.sendmsg([payload], rights)
