@@ -53,10 +53,10 @@ class Monitor:
         self._loop = loop
         self._steps = steps
         self._directory = directory
-        self.bundle = bundle.read(directory)
         self.control = Control(
             loop, lambda message, fds, answer: dispatch(self, message, fds, answer), self._acknowledged
         )
+        self.bundle: bundle.Bundle
         self._processes: dict[int, Process] = {}
         self._starters: list[Starter] = []
         self._starting_execs: set[str] = set()
@@ -77,7 +77,6 @@ class Monitor:
 
     def start(self, netns: int | None, attachments: list[Wanted], answer: Answer) -> None:
         """Begin to run the container; `answer` is told what comes of it. Raises ScowError, having left nothing."""
-        task = self.bundle
         libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1)
         self._loop.on_children(self._reap)
 
@@ -92,8 +91,9 @@ class Monitor:
                 self.init = self._take(outcome, self._stdio)
                 answer.give({"pid": outcome.pid, "started_at": outcome.started_at})
 
-        starter = Starter(self._loop, self._steps.init(self._directory, task, netns), done)
+        starter = Starter(self._loop, self._steps.init(self._directory, netns), done)  # works while we go on here
         try:
+            task = self.bundle = bundle.read(self._directory)
             self.control.listen(self._directory)
             log = open_driver(task.log_driver, task.log_path, task.log_options, task.log_attributes)
             self._stdio = stdio = Stdio(

@@ -14,8 +14,8 @@ from scow.runtime.launch import Launched, launch
 class Steps(Protocol):
     """How processes come to be. `init` and `execute` are called in the monitor; what they return runs in a starter."""
 
-    def init(self, directory: int, task: bundle.Bundle, netns: int | None) -> Work:
-        """Run the container's init; its descriptors 0, 1, 2 (none for a terminal) come over the peer."""
+    def init(self, directory: int, netns: int | None) -> Work:
+        """Run the init of the task in `directory`; its descriptors 0, 1, 2 (none for a terminal) come over the peer."""
 
     def execute(
         self,
@@ -32,8 +32,9 @@ class Steps(Protocol):
 class RuntimeSteps:
     """By scow's own runtime. `init` also makes the cgroup, and removes it when the start fails."""
 
-    def init(self, directory: int, task: bundle.Bundle, netns: int | None) -> Work:
+    def init(self, directory: int, netns: int | None) -> Work:
         def work(peer: wire.Peer) -> Started:
+            task = bundle.read(directory)
             spec = bundle.read_spec(directory)
             made = cgroup.create(task.cgroup, _resources(spec))
             try:

@@ -83,14 +83,26 @@ class Supervisor:
 
     async def _start(self, spec: TaskSpec) -> RunningTask:
         """One attempt, never cancelled half-way: either the task runs or nothing is left of it."""
-        document, program = await self._filters.take(spec.spec, f"{self._root}/{spec.id}/{FILTER}")
-        directory = TaskDirectory.create(self._root, spec, {CONFIG: encode(document), FILTER: program})
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            raise Unavailable(f"cannot start a monitor: {error.strerror}") from error
+        connection = Connection(ours)
+        forking = background(self._zygote.fork(theirs), f"fork-{spec.id[:12]}", awaited=True)
+        await asyncio.sleep(0)  # the request goes out: the zygote forks while the directory is made
+        try:
+            document, program = await self._filters.take(spec.spec, f"{self._root}/{spec.id}/{FILTER}")
+            directory = TaskDirectory.create(self._root, spec, {CONFIG: encode(document), FILTER: program})
+        except BaseException:
+            connection.close()
+            raise
         task = RunningTask(spec.id, directory, directories.bundle_of(spec).cgroup, spec.exit_path, self._monitor_lost)
         try:
-            connection, reply = await self._ask_start(directory, spec)
-        except ScowError as error:
+            reply = await self._ask_start(connection, forking, directory, spec)
+        except BaseException as error:
+            connection.close()
             directory.close()
-            if isinstance(error, Lost | Unavailable):  # the monitor did not undo it itself
+            if isinstance(error, Unavailable):  # the monitor did not undo it itself
                 await asyncio.to_thread(adoption.bury, task.cgroup_path)
             directories.remove(directory.path)
             raise
@@ -99,26 +111,17 @@ class Supervisor:
         task.connected(connection, pid=int(reply["pid"]), started_at=int(reply["started_at"]))
         return task
 
-    async def _ask_start(self, directory: TaskDirectory, spec: TaskSpec) -> tuple[Connection, Reply]:
+    async def _ask_start(
+        self, connection: Connection, forking: "asyncio.Task[int]", directory: TaskDirectory, spec: TaskSpec
+    ) -> Reply:
         try:
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        except OSError as error:
-            raise Unavailable(f"cannot start a monitor: {error.strerror}") from error
-        connection = Connection(ours)
-        forking = background(self._zygote.fork(theirs), f"fork-{spec.id[:12]}", awaited=True)
-        await asyncio.sleep(0)  # the zygote forks while our request is on its way
-        try:
-            return connection, await connection.request(*_start_message(directory, spec))
+            return await connection.request(*_start_message(directory, spec))
         except Lost:
-            connection.close()
             try:
                 await forking
             except Lost as error:
                 raise _NeverForked("the zygote has died") from error
             raise Unavailable(f"the monitor of container {spec.id} has died at its start") from None
-        except BaseException:
-            connection.close()
-            raise
 
     async def _abandon(self, starting: "asyncio.Task[RunningTask]") -> None:
         """Whoever wanted the task does not want it any more."""

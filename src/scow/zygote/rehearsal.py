@@ -123,7 +123,7 @@ def _make(path: str) -> None:
 class _Steps:
     """A process that writes what it reads."""
 
-    def init(self, directory: int, task: bundle.Bundle, netns: int | None) -> Work:
+    def init(self, directory: int, netns: int | None) -> Work:
         def work(peer: wire.Peer) -> Started:
             _, (stdin, stdout, stderr) = wire.receive(peer, wait=True)
             pid = os.fork()
