@@ -1,6 +1,7 @@
 """A monitor's life from the fork to its end."""
 
 import os
+import socket
 import sys
 
 from scow.errors import Internal, InvalidArgument, ScowError
@@ -18,11 +19,30 @@ def run(peer: wire.Peer) -> int:
     monitor, and a handler, unlike SIG_IGN, is not inherited by the container.
     """
     _become_a_monitor()
-    return serve(peer, RuntimeSteps())
+    return serve(peer, prepared(RuntimeSteps()))
 
 
-def serve(peer: wire.Peer, steps: Steps) -> int:
-    """As `run`, in this process as it is."""
+def wait(channel: wire.Peer) -> int:
+    """As `run`, beforehand: `channel` brings the daemon's connection when a container is to be started."""
+    _become_a_monitor()
+    monitor = prepared(RuntimeSteps())
+    try:
+        _, (fd,) = wire.receive(channel, wait=True)
+    except (wire.Closed, InvalidArgument, OSError, ValueError):
+        return 0  # the zygote has ended
+    channel.close()
+    return serve(socket.SocketType(fileno=fd), monitor)
+
+
+def prepared(steps: Steps) -> Monitor:
+    """A monitor that waits to be told what to start."""
+    monitor = Monitor(Loop(), commands.dispatch, steps)
+    monitor.prepare()
+    return monitor
+
+
+def serve(peer: wire.Peer, monitor: Monitor) -> int:
+    """The monitor's life, with the daemon at `peer`."""
     try:
         message, fds = _first(peer)
     except (wire.Closed, InvalidArgument, OSError):
@@ -30,8 +50,7 @@ def serve(peer: wire.Peer, steps: Steps) -> int:
     number = int(message["id"])
     try:
         directory, netns, attachments = _requested(message, fds)
-        monitor = Monitor(Loop(), directory, commands.dispatch, steps)
-        monitor.start(netns, attachments, Answer(monitor.control.adopt(peer), number))
+        monitor.start(directory, netns, attachments, Answer(monitor.control.adopt(peer), number))
     except ScowError as error:
         return _refuse(peer, number, error)
     except Exception as error:  # noqa: BLE001  the daemon must hear of it, whatever it is

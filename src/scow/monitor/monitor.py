@@ -47,12 +47,13 @@ def streams(stdout: bool, stderr: bool) -> frozenset[int]:
 
 
 class Monitor:
-    """Lifecycle: made, `start` once, then `serve` until everything is over (at once when the start failed)."""
+    """Lifecycle: made, `prepare`, `start`, then `serve` until everything is over (at once when the start failed)."""
 
-    def __init__(self, loop: Loop, directory: int, dispatch: Dispatch, steps: Steps) -> None:
+    def __init__(self, loop: Loop, dispatch: Dispatch, steps: Steps) -> None:
         self._loop = loop
         self._steps = steps
-        self._directory = directory
+        self._directory = -1
+        self._answer: Answer | None = None
         self.control = Control(
             loop, lambda message, fds, answer: dispatch(self, message, fds, answer), self._acknowledged
         )
@@ -75,26 +76,20 @@ class Monitor:
 
     # ------------------------------------------------------------ start
 
-    def start(self, netns: int | None, attachments: list[Wanted], answer: Answer) -> None:
-        """Begin to run the container; `answer` is told what comes of it. Raises ScowError, having left nothing."""
+    def prepare(self) -> None:
+        """Do what can be done before it is known what to start: fork the starter of init, for one."""
         libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1)
         self._loop.on_children(self._reap)
+        self._starters.append(Starter(self._loop, self._steps.init(), self._launched))
 
-        def done(outcome: Outcome) -> None:
-            assert self._stdio is not None
-            self._starters.remove(starter)
-            if isinstance(outcome, ScowError):
-                self._stdio.finish(time.time_ns())
-                self.failed = True
-                answer.refuse(outcome)
-            else:
-                self.init = self._take(outcome, self._stdio)
-                answer.give({"pid": outcome.pid, "started_at": outcome.started_at})
-
-        starter = Starter(self._loop, self._steps.init(self._directory, netns), done)  # works while we go on here
+    def start(self, directory: int, netns: int | None, attachments: list[Wanted], answer: Answer) -> None:
+        """Begin to run the container; `answer` is told what comes of it. Raises ScowError, having left nothing."""
+        (starter,) = self._starters
+        self._directory, self._answer = directory, answer
+        starter.send({"op": "init"}, (directory,) if netns is None else (directory, netns))
         try:
-            task = self.bundle = bundle.read(self._directory)
-            self.control.listen(self._directory)
+            task = self.bundle = bundle.read(directory)
+            self.control.listen(directory)
             log = open_driver(task.log_driver, task.log_path, task.log_options, task.log_attributes)
             self._stdio = stdio = Stdio(
                 self._loop, log, terminal=task.terminal, stdin=task.open_stdin, closes_stdin=task.stdin_once
@@ -106,9 +101,20 @@ class Monitor:
             starter.cancel()
             self.control.stop_listening()
             raise
-        self._starters.append(starter)
-        starter.send({"go": True}, fds or ())
+        starter.send({"op": "go"}, fds or ())
         stdio.release_child()
+
+    def _launched(self, outcome: Outcome) -> None:
+        assert self._stdio is not None and self._answer is not None
+        self._starters.pop(0)
+        if isinstance(outcome, ScowError):
+            self._stdio.finish(time.time_ns())
+            self.failed = True
+            self._answer.refuse(outcome)
+        else:
+            self.init = self._take(outcome, self._stdio)
+            self._answer.give({"pid": outcome.pid, "started_at": outcome.started_at})
+        self._answer = None
 
     def _take(self, started: Started, stdio: Stdio) -> Process:
         process = Process(started.pid, started.pidfd, started.started_at, stdio)

@@ -14,8 +14,10 @@ from scow.runtime.launch import Launched, launch
 class Steps(Protocol):
     """How processes come to be. `init` and `execute` are called in the monitor; what they return runs in a starter."""
 
-    def init(self, directory: int, netns: int | None) -> Work:
-        """Run the init of the task in `directory`; its descriptors 0, 1, 2 (none for a terminal) come over the peer."""
+    def init(self) -> Work:
+        """Run a container's init. The peer sends `init` with the task's directory and perhaps a network namespace,
+        then `go` with the descriptors 0, 1, 2 (none for a terminal).
+        """
 
     def execute(
         self,
@@ -32,8 +34,9 @@ class Steps(Protocol):
 class RuntimeSteps:
     """By scow's own runtime. `init` also makes the cgroup, and removes it when the start fails."""
 
-    def init(self, directory: int, netns: int | None) -> Work:
+    def init(self) -> Work:
         def work(peer: wire.Peer) -> Started:
+            directory, netns = receive_init(peer)
             task = bundle.read(directory)
             spec = bundle.read_spec(directory)
             made = cgroup.create(task.cgroup, _resources(spec))
@@ -69,6 +72,12 @@ class RuntimeSteps:
             return _started(execute(init, spec, process, cgroup=group, stdio=stdio, console_size=size))
 
         return work
+
+
+def receive_init(peer: wire.Peer) -> tuple[int, int | None]:
+    """(task directory, network namespace) of the message `init`."""
+    _, fds = wire.receive(peer, wait=True)
+    return fds[0], fds[1] if len(fds) > 1 else None
 
 
 def _started(launched: Launched) -> Started:

@@ -1,8 +1,8 @@
-"""The zygote: imports the process side once, then forks a monitor for every request.
+"""The zygote: imports the process side once, then provides a monitor for every request.
 
 Requests are `{"op": "fork", "id": n}` with one fd, the monitor's end of its control connection; the answer is
-`{"id": n, "result": {"pid": p}}` or an error. Ends of monitors are told as `{"died": p, "status": s}`. The zygote
-ends when its daemon does; the monitors stay.
+`{"id": n, "result": {"pid": p}}` or an error. Ends of monitors are told as `{"died": p, "status": s}`. The zygote ends when
+its daemon does; the monitors stay.
 """
 
 import gc
@@ -13,10 +13,12 @@ import socket
 from types import FrameType
 
 from scow.errors import InvalidArgument
-from scow.monitor import main as monitor_main
 from scow.monitor import wire
 from scow.zygote import preload
+from scow.zygote.monitors import Monitors
 from scow.zygote.rehearsal import rehearse
+
+_QUIET = 30  # ms without a request, after which spare monitors are made: not while a container is being started
 
 
 def main(fd: int) -> None:
@@ -34,55 +36,41 @@ def main(fd: int) -> None:
     # What exists now is never collected or written to by the collector, so the monitors go on sharing its pages.
     gc.collect()
     gc.freeze()
+    monitors = Monitors((fd, wake_read, wake_write))
     poll = select.poll()
     poll.register(daemon, select.POLLIN)
     poll.register(wake_read, select.POLLIN)
     while True:
-        ready = dict(poll.poll())
+        ready = dict(poll.poll(_QUIET if monitors.missing else None))
+        if not ready:
+            monitors.prepare_one()
         if wake_read in ready:
             os.read(wake_read, 4096)
-            _reap(daemon)
-        if daemon.fileno() in ready:
+            _reap(daemon, monitors)
+        if fd in ready:
             try:
                 message, fds = wire.receive(daemon)
-            except BlockingIOError:
-                continue
-            except InvalidArgument:
+            except (BlockingIOError, InvalidArgument):
                 continue
             except (wire.Closed, OSError):
                 return
-            _serve(daemon, message, fds, (wake_read, wake_write))
+            _serve(daemon, message, fds, monitors)
 
 
-def _serve(daemon: socket.socket, message: wire.Message, fds: list[int], wake: tuple[int, int]) -> None:
-    number = message.get("id")
-    reply: wire.Message
+def _serve(daemon: socket.socket, message: wire.Message, fds: list[int], monitors: Monitors) -> None:
+    reply: wire.Message = {"id": message.get("id")}
     try:
         if message.get("op") != "fork" or len(fds) != 1:
             raise InvalidArgument(f"unknown request {message.get('op')!r}")
-        pid = os.fork()
-        if not pid:
-            _be_monitor(daemon, fds[0], wake)
-        reply = {"id": number, "result": {"pid": pid}}
+        reply["result"] = {"pid": monitors.provide(fds[0])}
     except (OSError, InvalidArgument) as error:
-        reply = {"id": number, "error": {"code": "resource_exhausted", "message": f"cannot start a monitor: {error}"}}
+        reply["error"] = {"code": "resource_exhausted", "message": f"cannot start a monitor: {error}"}
     finally:
         wire.close_all(fds)
     _tell(daemon, reply)
 
 
-def _be_monitor(daemon: socket.socket, fd: int, wake: tuple[int, int]) -> None:
-    status = 1
-    try:
-        signal.set_wakeup_fd(-1)
-        daemon.close()
-        wire.close_all(wake)
-        status = monitor_main.run(socket.SocketType(fileno=fd))
-    finally:
-        os._exit(status)
-
-
-def _reap(daemon: socket.socket) -> None:
+def _reap(daemon: socket.socket, monitors: Monitors) -> None:
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -90,6 +78,7 @@ def _reap(daemon: socket.socket) -> None:
             return
         if not pid:
             return
+        monitors.died(pid)
         _tell(daemon, {"died": pid, "status": status})
 
 

@@ -13,9 +13,11 @@ from scow.errors import ScowError
 from scow.linux import libc
 from scow.monitor import bundle, main, wire
 from scow.monitor.starter import Started, Work
+from scow.monitor.starting import receive_init
 from scow.oci.runtime import Process
 
 _TIMES = 12  # the interpreter specialises code after 8 runs
+_PATIENCE = 5
 _FLAGS = {"stdout": True, "stderr": True, "framed": True, "early": "", "keys": ""}
 
 
@@ -61,7 +63,7 @@ def _play(scratch: str) -> None:
         _play_daemon(daemon, scratch)
     daemon.close()
     try:
-        main.serve(socket.SocketType(fileno=monitor.detach()), _Steps())
+        main.serve(socket.SocketType(fileno=monitor.detach()), main.prepared(_Steps()))
     finally:
         try:
             os.waitpid(player, 0)
@@ -72,7 +74,7 @@ def _play(scratch: str) -> None:
 def _play_daemon(daemon: socket.socket, path: str) -> None:
     """The other side, in a process of its own. Never returns."""
     try:
-        signal.alarm(5)
+        signal.alarm(_PATIENCE)
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         lock = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         first, first_end = socket.socketpair()
@@ -123,8 +125,9 @@ def _make(path: str) -> None:
 class _Steps:
     """A process that writes what it reads."""
 
-    def init(self, directory: int, netns: int | None) -> Work:
+    def init(self) -> Work:
         def work(peer: wire.Peer) -> Started:
+            receive_init(peer)
             _, (stdin, stdout, stderr) = wire.receive(peer, wait=True)
             pid = os.fork()
             if not pid:
@@ -147,6 +150,7 @@ class _Steps:
 
 def _act(stdin: int, stdout: int, stderr: int) -> None:
     try:
+        signal.alarm(_PATIENCE)  # whatever goes wrong, the zygote does not wait for ever
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         for target, fd in enumerate((stdin, stdout, stderr)):

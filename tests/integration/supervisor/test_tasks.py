@@ -21,6 +21,12 @@ from scow.supervisor.task import RunningTask
 from tests.integration.supervisor.harness import Area, Client, eventually, joined, unframe
 
 
+def children(pid: int) -> list[int]:
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        found = [int(word) for word in file.read().split()]
+    return found + [below for each in found for below in children(each)]
+
+
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Area]:
     made = Area()
@@ -43,8 +49,11 @@ def run(shared: Area) -> Iterator[Callable[[Callable[[Area, Supervisor], Awaitab
                     await supervisor.forget(container_id)
                 await eventually(lambda: not shared.leftovers())
             finally:
+                zygote = supervisor.zygote_pid
+                spares = children(zygote) if zygote else []
                 await supervisor.close()
                 shared.bury_all()
+                await eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in spares))
 
         fds = len(os.listdir("/proc/self/fd"))
         asyncio.run(main())
