@@ -209,7 +209,7 @@ class Bench:
         with images.server(self.quick) as made:
             for key, title, reference in made:
                 row = self.row(f"pull-{key}", f"pull and unpack: {title}", "s", goal="2×")
-                for turn in range(2 if self.quick else 4):
+                for turn in range(2 if self.quick else 3):
                     for peer in self.peers:
                         column = next(iter(peer.clients))
                         try:
