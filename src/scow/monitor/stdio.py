@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from scow.logs.drivers import STDERR, STDOUT, Driver
+from scow.monitor import heap
 from scow.monitor.client import Client
 from scow.monitor.loop import GONE, IN, OUT, Loop
 
@@ -21,6 +22,7 @@ _LARGE = 256 << 10  # chunks that stay in the processor's cache are the fastest
 _PIPE = 1 << 20
 _MAX_INPUT = 64 << 10
 _REOPEN = 0.2
+_CALM = 2.0
 _O = os.O_CLOEXEC
 
 
@@ -43,6 +45,7 @@ class Stdio:
         self._ending_input = False
         self._paused = False
         self._size = _SMALL
+        self._busy = False
         self._child: tuple[int, int, int] | None = None
         self._handlers = {STDOUT: self._stdout_ready, STDERR: self._stderr_ready}
         self._when_ended: Callable[[], None] | None = None
@@ -140,8 +143,6 @@ class Stdio:
             return False
         if len(data) == self._size:
             self._grow(fd)
-        elif self._size > _SMALL and len(data) < _SMALL // 4:
-            self._size = _SMALL
         for client in tuple(self._clients):
             client.send(stream, data)
         if self._log is not None:
@@ -149,14 +150,25 @@ class Stdio:
         return True
 
     def _grow(self, fd: int) -> None:
+        """Output comes faster than it is read: read more at a time, and let the pipes hold more."""
+        self._busy = True
         if self._size < _LARGE:
             self._size = _LARGE
+            self._loop.call_later(_CALM, self._calm_down)
             if not self.terminal:
                 for other in self._outputs.values():
                     try:
                         fcntl.fcntl(other, fcntl.F_SETPIPE_SZ, _PIPE)
                     except OSError:
                         pass  # a limit of the machine; the small pipe works too
+
+    def _calm_down(self) -> None:
+        if self._busy:
+            self._busy = False
+            self._loop.call_later(_CALM, self._calm_down)
+        else:
+            self._size = _SMALL
+            heap.trim()
 
     def _output_ended(self, stream: int, fd: int) -> None:
         self._loop.forget(fd)
