@@ -1,6 +1,8 @@
 """A scratch area for tests of the supervisor: a busybox root, task specs, and a clean end. Needs root."""
 
 import asyncio
+import contextlib
+import glob
 import itertools
 import json
 import os
@@ -92,6 +94,9 @@ class Area:
             cgroup.open(f"/{self.group}").remove()
         except (OSError, ScowError):
             pass
+        for directory in (*glob.glob("/sys/fs/cgroup/*/scowtest-sv"), "/sys/fs/cgroup/scowtest-sv"):
+            with contextlib.suppress(OSError):  # another run uses it
+                os.rmdir(directory)
         for _ in range(100):  # monitors are ending
             shutil.rmtree(self.path, ignore_errors=True)
             if not os.path.exists(self.path):
