@@ -31,6 +31,10 @@ class Owner(Protocol):
     def wants_input(self) -> bool:
         """Whether `feed` may be called with more."""
 
+    @property
+    def keeps_clients(self) -> bool:
+        """Whether a client stays attached after the end of its input."""
+
     def feed(self, data: bytes) -> None:
         """Input from a client."""
 
@@ -182,7 +186,10 @@ class Client:
         if held:
             self._owner.feed(held)
         self._owner.input_ended()
-        self.refresh()
+        if self._owner.keeps_clients:
+            self.refresh()
+        else:
+            self.end()
 
     def _input(self, data: bytes) -> None:
         data, left = self._keys.feed(data)

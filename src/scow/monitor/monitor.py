@@ -348,6 +348,10 @@ class _Registration:
     def wants_input(self) -> bool:
         return self._stdio.wants_input
 
+    @property
+    def keeps_clients(self) -> bool:
+        return self._stdio.keeps_clients
+
     def feed(self, data: bytes) -> None:
         self._stdio.feed(data)
 

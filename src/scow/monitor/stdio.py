@@ -22,6 +22,7 @@ _LARGE = 256 << 10  # chunks that stay in the processor's cache are the fastest
 _PIPE = 1 << 20
 _MAX_INPUT = 64 << 10
 _REOPEN = 0.2
+_HUSH = 0.05
 _CALM = 2.0
 _O = os.O_CLOEXEC
 
@@ -86,10 +87,22 @@ class Stdio:
             os.set_blocking(console, False)
             self._outputs[STDOUT] = console
             if self._accepts:
-                self._stdin = console
+                self._loop.call_later(_HUSH, self._open_console_input)
         self._watch()
         if self._pending:
             self._write_input()
+
+    def _open_console_input(self) -> None:
+        """Input goes to a terminal when its program has said something, or after a moment.
+
+        A terminal echoes what is typed ahead at once, and a start that is faster than the client's first bytes is no
+        reason to show them before the program's own first line.
+        """
+        console = self._outputs.get(STDOUT, -1)
+        if self._stdin < 0 and console >= 0 and self._accepts:
+            self._stdin = console
+            if self._pending:
+                self._write_input()
 
     def attach(self, client: Client) -> None:
         """Add a client; it gets the output from here on."""
@@ -147,6 +160,8 @@ class Stdio:
             client.send(stream, data)
         if self._log is not None:
             self._log.write(stream, data, time.time_ns())
+        if self.terminal and self._stdin < 0:
+            self._open_console_input()
         return True
 
     def _grow(self, fd: int) -> None:
@@ -246,6 +261,12 @@ class Stdio:
             self._ending_input = True
             if not self._pending:
                 self._close_input()
+
+    @property
+    def keeps_clients(self) -> bool:
+        """Whether a client goes on to get output after the end of its input. If that end does not become the
+        process's, it is the end of the attachment, as in Docker."""
+        return self._closes_stdin or not self._accepts
 
     def client_changed(self) -> None:
         paused = any(client.congested for client in self._clients)

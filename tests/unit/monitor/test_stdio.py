@@ -156,10 +156,11 @@ def test_input_of_several_clients_and_a_half_close(plays: list[Play]) -> None:
     deaf.send(b"not input")
     second.send(b"two")
     assert it.hears() == b"two"
+    assert received(first) == b"<end>"  # as in Docker: its input was not the process's last
     second.close()
     assert it.hears() == b""  # it stays open
     it.says(b"still\n")
-    assert received(first) == b"still\n"
+    assert received(deaf) == b"still\n"
 
 
 @pytest.mark.parametrize("gone", [False, True])
@@ -294,7 +295,10 @@ def test_unread_input_does_not_reset_the_output(plays: list[Play]) -> None:
 def test_terminal(plays: list[Play]) -> None:
     it = play(plays, terminal=True)
     client = it.client(b"early", stdin=True, keys=b"\x10\x11")
+    assert it.hears() == b""  # its echo would come before the program's first line
+    it.says(b"$ ")
     assert it.hears() == b"early"
+    assert received(client) == b"$ "
     it.stdio.resize(33, 99)
     assert os.get_terminal_size(it.fds[0]) == (99, 33)
     client.send(b"typed\x10")
@@ -306,7 +310,7 @@ def test_terminal(plays: list[Play]) -> None:
     other = it.client()
     it.says(b"more")
     assert received(other) == b"more"
-    assert b"".join(data for _, data in it.log.written).replace(b"\r\n", b"\n") == b"alone\nmore"
+    assert b"".join(data for _, data in it.log.written).replace(b"\r\n", b"\n") == b"$ alone\nmore"
     assert it.ends()
 
 

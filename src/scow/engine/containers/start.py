@@ -15,6 +15,7 @@ from scow.engine.ports import Attachment, LogTarget, Sandbox, Task, TaskSpec
 from scow.engine.registry import Entry
 from scow.engine.spec import build
 from scow.errors import Conflict, InvalidArgument, NotFound, NotModified, ScowError
+from scow.logs.attributes import attributes
 from scow.model import transitions
 from scow.model.container import Container
 from scow.model.network import Endpoint
@@ -170,14 +171,21 @@ def _surroundings(
 
 
 def _log_target(engine: Engine, container: Container) -> LogTarget:
-    log = container.host.log
-    attributes: dict[str, str] = {}
-    labels = [name for name in log.options.get("labels", "").split(",") if name]
-    attributes.update({name: container.config.labels[name] for name in labels if name in container.config.labels})
-    variables = dict(word.partition("=")[::2] for word in container.config.env)
-    attributes.update({name: variables[name] for name in log.options.get("env", "").split(",") if name in variables})
+    log, config = container.host.log, container.config
+    fields = {
+        "ID": container.id[:12],
+        "FullID": container.id,
+        "Name": container.name,
+        "ImageName": container.image_ref,
+        "ImageID": container.image_id.removeprefix("sha256:")[:12],
+        "ImageFullID": container.image_id,
+        "DaemonName": "scow",
+        "Command": " ".join((container.path, *container.args)),
+    }
+    variables = dict(word.partition("=")[::2] for word in config.env)
+    chosen = attributes(log.options, labels=config.labels, env=variables, fields=fields) if log.options else {}
     path = files.log_path(engine, container.id) if log.driver == "json-file" else ""
-    return LogTarget(log.driver, path, log.options, attributes)
+    return LogTarget(log.driver, path, log.options, chosen)
 
 
 def _write_name_files(engine: Engine, container: Container, endpoints: tuple[Endpoint, ...]) -> None:
