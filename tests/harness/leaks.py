@@ -36,6 +36,17 @@ def count(engine: Engine) -> Counter[str]:
     return counts
 
 
+def at_rest(engine: Engine, timeout: float = 10) -> Counter[str]:
+    """A count that has stopped changing: what the daemon keeps ready (namespaces, monitors) has been refilled."""
+    end, counts, since = time.monotonic() + timeout, count(engine), time.monotonic()
+    while time.monotonic() < end and time.monotonic() - since < 1.5:
+        time.sleep(0.2)
+        now = count(engine)
+        if now != counts:
+            counts, since = now, time.monotonic()
+    return counts
+
+
 # What may differ when a daemon has worked: its thread pool grows to its bound, a keep-alive connection may be open.
 SLACK = {"fds": 8, "threads": 64}
 

@@ -34,14 +34,14 @@ def live(engine: Engine, number: int) -> None:
 def test_lives_leave_nothing(scratch: Engine) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda n: live(scratch, n), range(2 * AT_ONCE)))  # warm: thread pools, caches
-    before = leaks.count(scratch)
+    before = leaks.at_rest(scratch)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda n: live(scratch, n), range(LIVES)))
     leaks.settle(scratch, before)
 
 
 def test_failed_starts_leave_nothing(scratch: Engine) -> None:
-    before = leaks.count(scratch)
+    before = leaks.at_rest(scratch)
     for number in range(20):
         identity = scratch.create(Cmd=["/no/such/command"])
         leaks.remember(scratch, identity)
