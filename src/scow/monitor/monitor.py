@@ -23,6 +23,7 @@ from scow.oci.runtime import Spec
 
 _MAX_ENDED_EXECS = 256
 _EXEC_GRACE = 2.0  # Docker waits as long for output of what an exec left behind
+_SPARE = 3.0
 _ACKNOWLEDGE = 0.25
 _RETRY = 1.0
 _LINGER = 300.0
@@ -60,6 +61,7 @@ class Monitor:
         self.bundle: bundle.Bundle
         self._processes: dict[int, Process] = {}
         self._starters: list[Starter] = []
+        self._spare: Starter | None = None
         self._starting_execs: set[str] = set()
         self.execs: dict[str, Process] = {}
         self._settling: dict[str, Callable[[], None]] = {}
@@ -205,14 +207,34 @@ class Monitor:
             fds = stdio.child_fds(discard=wanted is None)
             if wanted is not None:
                 self._attach_to(stdio, wanted)
-            work = self._steps.execute(self._directory, self.bundle, self.init.pid, process, fds, size)
-            starter = Starter(self._loop, work, done)
+            starter = self._exec_starter(done)
         except BaseException:
             stdio.release()
             raise
         self._starters.append(starter)
         self._starting_execs.add(exec_id)
+        starter.send({"op": "exec", "process": process, "size": list(size)}, fds or ())
         stdio.release_child()
+
+    def _exec_starter(self, done: Callable[[Outcome], None]) -> Starter:
+        """The one in reserve, or a new one."""
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.adopt(done):
+            return spare
+        assert self.init is not None
+        return Starter(self._loop, self._steps.execute(self._directory, self.bundle, self.init.pid), done)
+
+    def _keep_spare(self) -> None:
+        """Execs often come one after the other: the next one's starter is forked already, and waits for a while."""
+        if self._spare is None and self.init is not None and self.exit is None and not self.frozen:
+            work = self._steps.execute(self._directory, self.bundle, self.init.pid)
+            self._spare = spare = Starter(self._loop, work, _spare_failed)
+            self._loop.call_later(_SPARE, lambda: self._drop_spare(spare))
+
+    def _drop_spare(self, spare: Starter) -> None:
+        if self._spare is spare:
+            self._spare = None
+            spare.cancel()
 
     def freeze(self, frozen: bool) -> None:
         """Stop or continue every process of the container."""
@@ -258,6 +280,7 @@ class Monitor:
                 self._loop.call_later(_ACKNOWLEDGE, lambda: self._acknowledged(number))
             else:
                 self._acknowledged(number)
+            self._keep_spare()
 
         self._settling[exec_id] = settle
         process.stdio.process_ended(settle)
@@ -273,6 +296,8 @@ class Monitor:
             stdio.end_clients()
 
     def _init_ended(self, init: Process) -> None:
+        if self._spare is not None:
+            self._drop_spare(self._spare)
         made = cgroup.open(self.bundle.cgroup)
         assert init.code is not None
         oom_killed = False
@@ -384,3 +409,7 @@ def exec_event(exec_id: str, process: Process) -> wire.Message:
 
 def _nothing() -> None:
     pass
+
+
+def _spare_failed(_: Outcome) -> None:
+    """A starter in reserve that could not wait: `adopt` will notice."""

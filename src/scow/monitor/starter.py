@@ -52,6 +52,13 @@ class Starter:
         except OSError:
             pass  # it has ended; what it said is still to be read
 
+    def adopt(self, done: Callable[[Outcome], None]) -> bool:
+        """Take over one that was forked in reserve; False when it has failed meanwhile."""
+        if self._done is None:
+            return False
+        self._done = done
+        return True
+
     def _ready(self, _: int) -> None:
         self.poll()
 

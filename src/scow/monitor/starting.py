@@ -1,9 +1,10 @@
 """What a starter does: the container's init, or an exec, through the runtime."""
 
+import signal
 from typing import Protocol
 
 from scow.errors import ScowError
-from scow.linux import cgroup
+from scow.linux import cgroup, libc
 from scow.monitor import bundle, wire
 from scow.monitor.starter import Started, Work
 from scow.oci.runtime import Process, Spec
@@ -19,16 +20,10 @@ class Steps(Protocol):
         then `go` with the descriptors 0, 1, 2 (none for a terminal).
         """
 
-    def execute(
-        self,
-        directory: int,
-        task: bundle.Bundle,
-        init: int,
-        process: Process,
-        stdio: tuple[int, int, int] | None,
-        size: tuple[int, int],
-    ) -> Work:
-        """Run one more process in the container whose init has the pid `init`."""
+    def execute(self, directory: int, task: bundle.Bundle, init: int) -> Work:
+        """Run one more process in the container whose init has the pid `init`. The peer sends `exec` with the process
+        and the console's size, and the descriptors 0, 1, 2 (none for a terminal).
+        """
 
 
 class RuntimeSteps:
@@ -57,21 +52,30 @@ class RuntimeSteps:
 
         return work
 
-    def execute(
-        self,
-        directory: int,
-        task: bundle.Bundle,
-        init: int,
-        process: Process,
-        stdio: tuple[int, int, int] | None,
-        size: tuple[int, int],
-    ) -> Work:
+    def execute(self, directory: int, task: bundle.Bundle, init: int) -> Work:
         def work(peer: wire.Peer) -> Started:
+            _let_go(peer.fileno(), directory)
             spec = bundle.read_spec(directory)
             group = cgroup.open(task.cgroup)
-            return _started(execute(init, spec, process, cgroup=group, stdio=stdio, console_size=size))
+            message, fds = wire.receive(peer, wait=True)
+            process: Process = message["process"]
+            height, width = message["size"]
+            stdio = (fds[0], fds[1], fds[2]) if fds else None
+            return _started(execute(init, spec, process, cgroup=group, stdio=stdio, console_size=(height, width)))
 
         return work
+
+
+def _let_go(*keep: int) -> None:
+    """Close the monitor's descriptors: a starter that waits must not hold open what the monitor closes, such as
+    another exec's input.
+    """
+    signal.set_wakeup_fd(-1)
+    first = 3
+    for fd in sorted(keep):
+        libc.close_range(first, fd - 1)
+        first = fd + 1
+    libc.close_range(first)
 
 
 def receive_init(peer: wire.Peer) -> tuple[int, int | None]:

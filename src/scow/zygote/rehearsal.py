@@ -14,7 +14,6 @@ from scow.linux import libc
 from scow.monitor import bundle, main, wire
 from scow.monitor.starter import Started, Work
 from scow.monitor.starting import receive_init
-from scow.oci.runtime import Process
 
 _TIMES = 12  # the interpreter specialises code after 8 runs
 _PATIENCE = 5
@@ -136,15 +135,7 @@ class _Steps:
 
         return work
 
-    def execute(
-        self,
-        directory: int,
-        task: bundle.Bundle,
-        init: int,
-        process: Process,
-        stdio: tuple[int, int, int] | None,
-        size: tuple[int, int],
-    ) -> Work:
+    def execute(self, directory: int, task: bundle.Bundle, init: int) -> Work:
         raise NotImplementedError
 
 
