@@ -42,6 +42,7 @@ class Bundle:
     open_stdin: bool
     stdin_once: bool
     console_size: tuple[int, int]
+    durable_exit: bool = True
 
 
 def fields(bundle: Bundle) -> dict[str, Any]:

@@ -19,8 +19,11 @@ class ExitRecord:
     started_at: int = 0
 
 
-def write(path: str, record: ExitRecord) -> None:
-    """Write durably: after it returns, the record is there whatever happens. Raises OSError."""
+def write(path: str, record: ExitRecord, *, durable: bool = True) -> None:
+    """Write a record that is there whole or not at all, whoever is killed; `durable`: whatever happens to the machine.
+
+    Raises OSError.
+    """
     directory, name = os.path.split(path)
     temporary = f".{name}.tmp"
     data = encode(record)
@@ -31,11 +34,13 @@ def write(path: str, record: ExitRecord) -> None:
         try:
             if os.write(fd, data) != len(data):
                 raise OSError(errno.ENOSPC, "no space left on device", path)
-            os.fsync(fd)
+            if durable:
+                os.fsync(fd)
         finally:
             os.close(fd)
         os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
-        os.fsync(parent)
+        if durable:
+            os.fsync(parent)
     finally:
         os.close(parent)
 

@@ -336,7 +336,7 @@ class Monitor:
         if self._durable:
             return
         try:
-            exit_record.write(self.bundle.exit_path, self.exit)
+            exit_record.write(self.bundle.exit_path, self.exit, durable=self.bundle.durable_exit)
             self._durable = True
         except OSError as error:
             self.trouble(f"exit record: {error}")

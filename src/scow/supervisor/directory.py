@@ -133,6 +133,7 @@ def bundle_of(spec: TaskSpec) -> bundle.Bundle:
         open_stdin=spec.open_stdin,
         stdin_once=spec.stdin_once,
         console_size=spec.console_size,
+        durable_exit=spec.durable_exit,
     )
 
 

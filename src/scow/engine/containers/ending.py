@@ -53,8 +53,8 @@ async def record(engine: Engine, entry: Entry, exit_status: ExitStatus) -> None:
     if before.host.auto_remove and not restarting and not entry.restarting:
         from scow.engine.containers import remove
 
-        if released is not None:
-            await asyncio.wait((released,))
+        if released is not None and before.status.published:
+            await asyncio.wait((released,))  # whoever sees it gone can have its ports
         await engine.supervisor.forget(before.id)
         if not entry.removing:
             await remove.take_away(engine, entry, volumes=True)

@@ -78,6 +78,8 @@ async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], und
             rootfs=engine.snapshots.mounts(container.id, container.layers),
             log=_log_target(engine, container),
             exit_path=f"{files.directory(engine, container.id)}/exit.json",
+            # --rm: when the machine goes down, the container goes with its exit
+            durable_exit=not container.host.auto_remove,
             terminal=container.config.tty,
             open_stdin=container.config.open_stdin,
             stdin_once=container.config.stdin_once,
