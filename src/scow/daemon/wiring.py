@@ -68,6 +68,7 @@ def build(config: Config) -> Parts:
         clock=time.time_ns,
         export=_exporter(config.data_root),
     )
+
     async def starter_images(names: tuple[str, ...], progress: ProgressCallback) -> object:
         from scow.images.bootstrap import bootstrap  # seldom used, and not small
 

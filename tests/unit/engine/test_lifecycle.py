@@ -12,8 +12,8 @@ from scow.engine.containers import create, execs, kill, pause, query, remove, re
 from scow.engine.ports import ExitStatus
 from scow.errors import Conflict, InvalidArgument, NotFound, NotModified, ResourceExhausted, ScowError, StartFailure
 from scow.model.container import ContainerConfig, HostConfig, LogConfig, Resources, RestartPolicy
-from scow.model.mounts import MountRequest
 from scow.model.execution import ExecConfig
+from scow.model.mounts import MountRequest
 from scow.model.ports import Port, PortBinding
 from tests.unit.engine.doubles import World
 

@@ -7,9 +7,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from scow.background import TaskSet
 from scow.errors import Internal, ResourceExhausted
 from scow.network import bridge, pool, sandbox
-from scow.background import TaskSet
 from scow.network.ipam import AddressPool, mac_for
 from scow.network.sandbox import Place, Ready, veth_name
 
