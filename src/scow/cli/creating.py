@@ -8,6 +8,7 @@ from scow.cli.command import Exit
 from scow.cli.container_request import body
 from scow.cli.output import warn
 from scow.client.api import ApiError
+from scow.errors import Conflict, InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +79,6 @@ def create(session: Session, flags: Flags, request: dict[str, Any], meanwhile: C
 
 
 def _check_reference(image: str) -> None:
-    from scow.errors import InvalidArgument
     from scow.oci.reference import Reference
 
     if len(image) == 64 and all(c in "0123456789abcdef" for c in image):
@@ -96,12 +96,12 @@ def _open_id_file(path: str) -> int | None:
     try:
         return posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC, 0o666)
     except FileExistsError:
-        raise Exit(
-            1, f"container ID file found, make sure the other container isn't running or delete {path}"
+        raise Conflict(
+            f"container ID file found, make sure the other container isn't running or delete {path}"
         ) from None
     except OSError as error:
         reason = f"open {path}: {(error.strerror or '').lower()}"
-        raise Exit(1, f"failed to create the container ID file: {reason}") from None
+        raise InvalidArgument(f"failed to create the container ID file: {reason}") from None
 
 
 def _pull_missing(session: Session, flags: Flags, image: str) -> None:

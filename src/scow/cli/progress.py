@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scow.cli.units import human_size
+from scow.errors import Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,12 +12,12 @@ if TYPE_CHECKING:
 _BAR = 50
 
 
-class ProgressError(Exception):
-    """The stream told of an error: `code` and the daemon's message."""
+class ProgressError(Unavailable):
+    """The stream told of an error: the daemon's message, and a status when it gave one."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
-        self.code = code
+        self.status = status
 
 
 class Progress:

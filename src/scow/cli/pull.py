@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from scow.cli.command import Command, Exit
 from scow.cli.output import line
-from scow.cli.pulling import parse, pull
-from scow.errors import InvalidArgument
+from scow.cli.pulling import pull
 from scow.oci.reference import Reference
 
 TYPE_CHECKING = False
@@ -22,15 +21,12 @@ _OPTIONS: tuple[Option, ...] = (
 
 def _pull(session: Session, flags: Flags, args: list[str]) -> int:
     image, every, quiet = args[0], flags.on("all-tags"), flags.on("quiet")
-    try:
-        given = Reference.parse(image)
-    except InvalidArgument as error:
-        raise Exit(1, error.message) from None
+    given = Reference.parse(image)
     named = given.tag is not None or given.digest is not None
     if every and named:
         raise Exit(1, "tag can't be used with --all-tags/-a")
     if not every and not named and not quiet:
-        line(f"Using default tag: {parse(image).tag}")
+        line(f"Using default tag: {given.with_default_tag().tag}")
     reference = pull(session, image, flags.text("platform"), None if quiet else 1, every)
     line(str(given if every else reference))
     return 0

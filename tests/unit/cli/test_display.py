@@ -117,7 +117,7 @@ def test_progress_on_a_terminal_stays_in_its_line() -> None:
 def test_an_error_in_the_stream() -> None:
     with pytest.raises(ProgressError, match="manifest unknown") as caught:
         Progress().feed({"errorDetail": {"code": 404, "message": "manifest unknown"}, "error": "x"})
-    assert caught.value.code == 404
+    assert caught.value.status == 404
 
 
 @given(st.dictionaries(st.sampled_from(["id", "status", "stream", "progress", "aux"]), st.text()), st.integers(0, 200))
