@@ -47,7 +47,7 @@ async def create(engine: Engine, request: CreateRequest) -> Created:
     image = _image(engine, request)
     host = _resolve_modes(engine, host, request)
     container_id = secrets.token_hex(32)
-    config = _merge(request.config, image, container_id, host)
+    config = _merge(request.config, image, container_id, host, _network_owner(engine, host))
     command = _command(config)
     name = _take_name(engine, request.name, container_id)
     try:
@@ -159,8 +159,16 @@ def _resolve_modes(engine: Engine, host: HostConfig, request: CreateRequest) -> 
     return replace(host, network_mode=network, ipc_mode=by_id(host.ipc_mode), pid_mode=by_id(host.pid_mode))
 
 
-def _merge(config: ContainerConfig, image: Image, container_id: str, host: HostConfig) -> ContainerConfig:
-    """The user's config over the image's, by Docker's rules."""
+def _network_owner(engine: Engine, host: HostConfig) -> ContainerConfig | None:
+    if not host.network_mode.startswith("container:"):
+        return None
+    return engine.containers.find(host.network_mode.removeprefix("container:")).container.config
+
+
+def _merge(
+    config: ContainerConfig, image: Image, container_id: str, host: HostConfig, shared: ContainerConfig | None
+) -> ContainerConfig:
+    """The user's config over the image's, by Docker's rules. `shared`: whose network, and so names, it has."""
     base = image.config
     names = {word.partition("=")[0] for word in config.env}
     # only NAME=value counts in an image; a bare NAME is never looked up anywhere (CVE-2026-57231)
@@ -172,12 +180,13 @@ def _merge(config: ContainerConfig, image: Image, container_id: str, host: HostC
             cmd = base.cmd
     elif entrypoint == ("",):
         entrypoint = None
-    hostname = config.hostname
+    hostname = shared.hostname if shared else config.hostname
     if not hostname:
         hostname = os.uname().nodename if host.network_mode == "host" or host.uts_mode == "host" else container_id[:12]
     return replace(
         config,
         hostname=hostname,
+        domainname=shared.domainname if shared else config.domainname,
         user=config.user or base.user,
         env=config.env + inherited,
         entrypoint=entrypoint or None,

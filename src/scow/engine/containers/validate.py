@@ -30,6 +30,8 @@ def check(config: ContainerConfig, host: HostConfig) -> None:
     """InvalidArgument (or NotFound for a log driver) that names the field and the value."""
     _check_config(config)
     _check_modes(host)
+    if config.hostname and host.network_mode.startswith("container:"):
+        raise InvalidArgument("conflicting options: hostname and the network mode")
     _check_restart(host)
     resources.check(host)
     capabilities.normalise(host.cap_add, "CapAdd")
