@@ -36,6 +36,7 @@ def _logs(session: Session, flags: Flags, args: list[str]) -> int:
                 raise Exit(1, f'invalid value for "{name}": {error}') from None
     params += [(name, "1") for name in ("timestamps", "follow", "details") if flags.on(name)]
     params.append(("tail", flags.text("tail")))
+    params.append(("merged", "1"))  # scow's daemon then sends frames of many lines; Docker's does not know the word
     response = session.client.call("GET", f"/containers/{quote(args[0])}/logs", params)
     if _is_raw(session, response, args[0]):
         for data in response.pieces():

@@ -13,13 +13,12 @@ if TYPE_CHECKING:
     from scow.client.api import Response
 
 
-def pull(session: Session, image: str, platform: str, out: int | None, every: bool = False) -> Reference:
+def pull(session: Session, image: str, platform: str, out: int | None) -> Reference:
     """Pulls and shows the progress on descriptor `out` (None: not at all). Raises ProgressError for an error in the stream."""
     reference = Reference.parse(image).with_default_tag()
     server = credentials.server_key(reference.domain)
-    params = [("fromImage", reference.familiar_name)]
-    if not every:
-        params.append(("tag", str(reference.digest) if reference.digest is not None else reference.tag or ""))
+    tag = str(reference.digest) if reference.digest is not None else reference.tag or ""
+    params = [("fromImage", reference.familiar_name), ("tag", tag)]
     if platform:
         params.append(("platform", platform))
     headers = credentials.header(credentials.load(session.config, server), server)

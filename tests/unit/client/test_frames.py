@@ -35,3 +35,8 @@ def test_the_daemons_error_frame() -> None:
 def test_a_stream_that_is_no_frames_is_refused() -> None:
     with pytest.raises(DataLoss):
         Demultiplexer().feed(b"plain text of a terminal")
+
+
+def test_neighbouring_frames_of_one_stream_are_one_piece() -> None:
+    data = frame(1, b"a\n") + frame(1, b"b\n") + frame(2, b"e\n") + frame(1, b"c") + frame(1, b"cut")[:-1]
+    assert Demultiplexer().feed(data) == [(1, b"a\nb\n"), (2, b"e\n"), (1, b"c"), (1, b"cu")]
