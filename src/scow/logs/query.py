@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """since and until: Unix nanoseconds, 0 for no bound, both inclusive; tail: so many last records, -1 for all."""
+    """since and until: Unix nanoseconds, 0 for no bound, both inclusive; tail: so many last records, -1 for all.
+
+    merged: lines that follow each other in one stream share a frame. Docker's clients may take a frame for a line, so
+    this is only for those that ask for it.
+    """
 
     stdout: bool = True
     stderr: bool = True
@@ -15,3 +19,4 @@ class LogQuery:
     timestamps: bool = False
     tail: int = -1
     details: bool = False
+    merged: bool = False

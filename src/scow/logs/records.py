@@ -7,6 +7,8 @@ disk or a careless editor left (NUL holes, half lines, other JSON) is skipped, a
 import json
 import struct
 from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
 from urllib.parse import quote_plus
 
 import msgspec
@@ -32,6 +34,7 @@ class Record(msgspec.Struct, gc=False):
     attrs: dict[str, str] | None = None
 
 
+_stream_of = attrgetter("stream")
 _decode = msgspec.json.Decoder(Record).decode
 _decode_lines: Callable[[bytes], list[Record]] = msgspec.json.Decoder(Record).decode_lines
 
@@ -88,6 +91,7 @@ class Formatter:
             name: code for name, code in _CODES.items() if (query.stdout if name == "stdout" else query.stderr)
         }
         self._framed = framed
+        self._merged = query.merged
         self._timestamps = query.timestamps
         self._details = query.details
         self._since = format_fixed(min(query.since, _LATEST)) if query.since > 0 else ""
@@ -104,6 +108,12 @@ class Formatter:
         if not self._framed:
             return "".join([record.log for record in records if record.stream in codes]).encode("utf-8", "replace")
         out: list[bytes] = []
+        if self._merged:
+            for stream, run in groupby(records, _stream_of):
+                if stream in codes:
+                    text = "".join([record.log for record in run]).encode("utf-8", "replace")
+                    out += (struct.pack(">BxxxI", codes[stream], len(text)), text)
+            return b"".join(out)
         for record in records:
             code = codes.get(record.stream)
             if code is not None:

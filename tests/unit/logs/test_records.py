@@ -130,3 +130,24 @@ def test_any_damage_is_survived(parts: list[bytes], noise: bytes) -> None:
     damage = b"".join(parts) + noise.replace(b"{", b"")
     found = [record.log for record in decode(good + damage + b"\n" + good)]
     assert found[0] == found[-1] == "good\n"
+
+
+def test_merged_frames_hold_the_same_bytes_in_the_same_order() -> None:
+    def split(data: bytes) -> list[tuple[int, bytes]]:
+        found = []
+        while data:
+            stream, size = struct.unpack(">BxxxI", data[:8])
+            found.append((stream, data[8 : 8 + size]))
+            data = data[8 + size :]
+        return found
+
+    lines = [("a\n", "stdout"), ("b\n", "stdout"), ("c\n", "stderr"), ("half", "stdout"), (" line\n", "stdout")]
+    block = b"".join(
+        b'{"log":%b,"stream":"%b","time":"2026-01-02T03:04:05Z"}\n' % (json.dumps(text).encode(), stream.encode())
+        for text, stream in lines
+    )
+    merged = split(Formatter(LogQuery(merged=True), framed=True).format(block))
+    assert merged == [(1, b"a\nb\n"), (2, b"c\n"), (1, b"half line\n")]
+    assert len(split(Formatter(LogQuery(), framed=True).format(block))) == len(lines)
+    only = split(Formatter(LogQuery(stdout=False, merged=True), framed=True).format(block))
+    assert only == [(2, b"c\n")]

@@ -42,6 +42,7 @@ async def logs(call: Call) -> None:
         timestamps=call.flag("timestamps"),
         tail=_tail(call.text("tail")),
         details=call.flag("details"),
+        merged=call.flag("merged"),  # scow's own, see LogQuery
     )
     found = await logging.open_logs(call.engine, call.name, wish)
     stream = call.stream(COMMON + b"Content-Type: %b\r\n" % stream_type(call, found.tty))
