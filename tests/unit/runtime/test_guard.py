@@ -29,7 +29,7 @@ def behind_the_guard(action: Callable[[], object]) -> tuple[int, str]:
 
 ACTIONS: dict[str, Callable[[], object]] = {
     "import": lambda: __import__("colorsys"),
-    "codec": lambda: "x".encode("idna"),
+    "codec": lambda: "x".encode("mac_farsi"),  # nothing else in a whole run may have loaded it
     "open": lambda: open("/etc/hostname"),
     "os.open": lambda: os.open("/etc/hostname", os.O_RDONLY),
     "compile": lambda: eval("1+1"),
