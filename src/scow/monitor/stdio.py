@@ -89,7 +89,7 @@ class Stdio:
             if self._accepts:
                 self._loop.call_later(_HUSH, self._open_console_input)
         self._watch()
-        if self._pending:
+        if self._pending and self._stdin >= 0:
             self._write_input()
 
     def _open_console_input(self) -> None:

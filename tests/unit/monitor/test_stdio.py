@@ -314,6 +314,19 @@ def test_terminal(plays: list[Play]) -> None:
     assert it.ends()
 
 
+def test_what_is_typed_before_the_start_is_not_lost() -> None:
+    loop, (master, slave) = Loop(), os.openpty()
+    stdio = Stdio(loop, None, terminal=True, stdin=True, closes_stdin=False)
+    stdio.feed(b"typed ahead\n")
+    stdio.started(master)
+    os.write(slave, b"$ ")
+    loop.turn()
+    assert os.read(slave, 100) == b"typed ahead\n"
+    stdio.finish(0)
+    os.close(slave)
+    loop.close()
+
+
 def test_a_terminal_that_is_closed_for_a_while_is_read_again(plays: list[Play]) -> None:
     it = play(plays, terminal=True)
     path = os.ttyname(it.fds[0])
