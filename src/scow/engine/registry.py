@@ -152,7 +152,7 @@ class ContainerRegistry:
         return entry, entry.execs[exec_id]
 
     def drop_execs(self, entry: Entry) -> None:
-        """The container ended: its execs are known no more (as in Docker), but for those whose end is still awaited."""
+        """Forget ended execs, as a new start does: until then a client may still ask how its exec ended."""
         for exec_id in [id_ for id_, item in entry.execs.items() if item.task is None]:
             del entry.execs[exec_id]
             self._execs.pop(exec_id, None)

@@ -41,7 +41,6 @@ async def record(engine: Engine, entry: Entry, exit_status: ExitStatus) -> None:
             restarting=restarting,
         ),
     )
-    engine.containers.drop_execs(entry)
     released = spawn(engine.networking.release(before.id), f"release-{before.id[:12]}") if happenings_network else None
     if exit_status.oom_killed:
         happenings.publish(engine, entry.container, "oom")

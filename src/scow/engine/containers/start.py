@@ -41,6 +41,7 @@ async def start(engine: Engine, name: str, detach_keys: str = "") -> None:
 async def launch(engine: Engine, entry: Entry) -> None:
     """Start it; the caller holds the lock. On failure the error is recorded, and --rm removes the container."""
     await ending.kept(entry)
+    engine.containers.drop_execs(entry)
     pending, entry.pending = entry.pending, []
     try:
         async with contextlib.AsyncExitStack() as undo:
