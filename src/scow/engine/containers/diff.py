@@ -9,6 +9,16 @@ from dataclasses import dataclass
 from scow.engine.context import Engine
 
 MODIFIED, ADDED, DELETED = 0, 1, 2
+# made by the runtime in a root that lacks them
+_MOUNT_POINTS = (
+    "/dev",
+    "/etc/hostname",
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/proc",
+    "/sbin/docker-init",
+    "/sys",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +33,7 @@ async def diff(engine: Engine, name: str) -> list[Change]:
     """Sorted by path. Mount points that the engine made are not shown."""
     container = engine.containers.find(name).container
     lowers, upper, _ = engine.snapshots.directories(container.id, container.layers)
-    hidden = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/.dockerenv", "/dev/console"}
+    hidden = set(_MOUNT_POINTS)
     hidden.update(point.target for point in container.mount_points)
     return await asyncio.to_thread(changes, upper, lowers, frozenset(hidden))
 

@@ -34,9 +34,14 @@ async def remove(engine: Engine, name: str, force: bool = False, prune: bool = T
             reference = reference.with_default_tag()
         left = [tag for tag in names if tag != reference.familiar]
         if reference.digest is None and left:
-            await engine.images.untag(reference)
+            gone = [reference.familiar]
+            if not any(Reference.parse(tag).name == reference.name for tag in left):
+                # with a repository's last name its digests go, too
+                gone += [text for text in image.digests if Reference.parse(text).name == reference.name]
+            for text in gone:
+                await engine.images.untag(Reference.parse(text))
             _publish(engine, image, "untag")
-            return [Removed(untagged=reference.familiar)]
+            return [Removed(untagged=text) for text in gone]
         if reference.digest is not None and names:
             await engine.images.untag(reference)
             return [Removed(untagged=reference.familiar)]

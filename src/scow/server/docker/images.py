@@ -73,7 +73,9 @@ def pull_reference(name: str, tag_or_digest: str) -> Reference:
         if ":" in tag_or_digest:
             return reference.with_digest(Digest.parse(tag_or_digest))
         return reference.with_tag(tag_or_digest)
-    return reference.with_default_tag()
+    if reference.tag is None and reference.digest is None:
+        raise Unsupported(f"pulling all tags of {name} is not supported by scow yet: name one")
+    return reference
 
 
 def registry_auth(call: Call) -> Credentials | None:

@@ -397,7 +397,8 @@ def test_a_pull_that_fails_before_and_after_its_first_step(tmp_path: Path, caplo
         early = await front.ask("POST", "/images/create?fromImage=x&tag=1")
         assert (early.status, early.message) == (404, "manifest for x:1 not found")
         world.images.pull = puller([], Unauthenticated("no basic auth credentials"))  # type: ignore[attr-defined]
-        assert (await front.ask("POST", "/images/create?fromImage=x")).status == 500
+        assert (await front.ask("POST", "/images/create?fromImage=x&tag=1")).status == 500
+        assert (await front.ask("POST", "/images/create?fromImage=x")).status == 501  # all tags of it
         world.images.pull = puller([PullProgress("Pulling from x", "1")], NotFound("gone"))  # type: ignore[attr-defined]
         late = await front.ask("POST", "/images/create?fromImage=x&tag=1")
         assert late.status == 200
@@ -420,7 +421,7 @@ def test_a_pull_stops_when_its_client_leaves(tmp_path: Path) -> None:
 
         world.images.pull = pull  # type: ignore[attr-defined]
         wire = await front.connect()
-        await wire.send(request("POST", "/images/create?fromImage=x"))
+        await wire.send(request("POST", "/images/create?fromImage=x:1"))
         await wire.head()
         wire.close()
         await asyncio.wait_for(stopped.wait(), 5)

@@ -35,7 +35,10 @@ def over(root: Path, scenario: Scenario, wiring: Wiring | None = None) -> None:
 
     world.volumes.create = create  # type: ignore[method-assign]
     world.volumes.usage = usage  # type: ignore[attr-defined]
-    served(root, build_app(world.engine, wiring), make)
+    try:
+        served(root, build_app(world.engine, wiring), make)
+    finally:
+        world.database.close()
 
 
 async def usage(name: str) -> int:
