@@ -15,6 +15,7 @@ from scow.images.archive.writer import TarWriter
 from scow.images.decompress import Decompressed
 from scow.images.layer import unpack_into
 from scow.images.unpack import Unpacked
+from tests.harness import descriptors
 from tests.unit.images.craft import archive, directory, file, hardlink, header, pax, source, symlink
 
 
@@ -376,9 +377,9 @@ def test_full_disk_is_a_typed_error(tmp_path: Path) -> None:
 
 
 def test_no_fd_is_left(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors.opened()
     members = [file(f"d{number}/e/f".encode(), b"x") for number in range(300)]
     unpack(tmp_path / "t", archive(*members, directory(b"d0/e", mode=0o700)))
     with pytest.raises(InvalidArchive):
         unpack(tmp_path / "u", archive(*members, file(b"../x")))
-    assert len(os.listdir("/proc/self/fd")) == before
+    descriptors.assert_no_new(before)

@@ -1,6 +1,5 @@
 """The process of a container: user, command, directory, limits, terminal; and what goes wrong with them."""
 
-import errno
 import fcntl
 import os
 import signal
@@ -15,6 +14,7 @@ import pytest
 
 from scow.errors import InvalidArgument, StartFailure, Unsupported
 from scow.linux import libc
+from tests.harness import descriptors
 from tests.integration.runtime.harness import Area, Running, default_spec
 
 _CREATE = (
@@ -355,12 +355,11 @@ def test_pids_of_a_failed_start_are_gone(area: Area) -> None:
 
 
 def test_many_at_once_leave_no_fds(area: Area) -> None:
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = descriptors.opened()
     running: list[Running] = [area.start(default_spec(["sleep", "100"])) for _ in range(4)]
     for each in running:
         with pytest.raises(StartFailure):
             each.execute(["nosuch"])
         each.kill()
         os.close(each.launched.pidfd)
-    assert sorted(os.listdir("/proc/self/fd")) == before
-    assert errno.ECHILD
+    descriptors.assert_no_new(before)

@@ -18,6 +18,7 @@ from scow.model.task import LogTarget
 from scow.monitor import exit_record
 from scow.supervisor.supervisor import Supervisor
 from scow.supervisor.task import RunningTask
+from tests.harness import descriptors
 from tests.integration.supervisor.harness import Area, Client, eventually, joined, unframe
 
 
@@ -55,9 +56,9 @@ def run(shared: Area) -> Iterator[Callable[[Callable[[Area, Supervisor], Awaitab
                 shared.bury_all()
                 await eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in spares))
 
-        fds = len(os.listdir("/proc/self/fd"))
+        before = descriptors.opened()
         asyncio.run(main())
-        assert len(os.listdir("/proc/self/fd")) == fds
+        descriptors.assert_no_new(before)
 
     yield go
 

@@ -21,8 +21,11 @@ from tests.unit.engine.doubles import World
 def run(root: Path, scenario: Callable[[World], Coroutine[Any, Any, None]]) -> World:
     async def body() -> World:
         world = World(root)
-        await scenario(world)
-        await asyncio.sleep(0)
+        try:
+            await scenario(world)
+            await asyncio.sleep(0)
+        finally:
+            await asyncio.to_thread(world.database.close)
         return world
 
     return asyncio.run(body())

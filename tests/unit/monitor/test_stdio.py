@@ -12,6 +12,7 @@ from scow.monitor import client as client_module
 from scow.monitor.client import HIGH, Client
 from scow.monitor.loop import Loop
 from scow.monitor.stdio import Stdio
+from tests.harness import descriptors
 
 
 class Log:
@@ -107,11 +108,11 @@ class Play:
 @pytest.fixture
 def plays() -> Iterator[list[Play]]:
     made: list[Play] = []
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors.opened()
     yield made
     for play in made:
         play.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    descriptors.assert_no_new(before)
 
 
 def play(plays: list[Play], **how: bool) -> Play:

@@ -11,6 +11,7 @@ import pytest
 from scow.errors import NotFound, ScowError, StartFailure, Unavailable
 from scow.monitor import wire
 from scow.supervisor.connection import Connection, Lost, encode
+from tests.harness import descriptors
 
 Body = Callable[[Connection, socket.socket, list[Any]], Awaitable[None]]
 
@@ -25,9 +26,9 @@ def with_connection(body: Body) -> None:
         connection.close()
         theirs.close()
 
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors.opened()
     asyncio.run(main())
-    assert len(os.listdir("/proc/self/fd")) == before
+    descriptors.assert_no_new(before)
 
 
 async def asked(theirs: socket.socket) -> tuple[wire.Message, list[int]]:

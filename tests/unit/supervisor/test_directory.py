@@ -14,6 +14,7 @@ from scow.model.task import LogTarget, TaskSpec
 from scow.monitor import bundle
 from scow.supervisor import directory as directories
 from scow.supervisor.directory import TaskDirectory, bundle_of
+from tests.harness import descriptors
 
 
 def spec(tmp_path: Path, **changes: Any) -> TaskSpec:
@@ -72,7 +73,7 @@ def test_the_lock_lives_with_its_holders(tmp_path: Path) -> None:
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors.opened()
 
     def fail(directory: int, name: str, data: bytes) -> None:
         raise OSError(28, "No space left on device")
@@ -83,7 +84,7 @@ def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(Internal):
         TaskDirectory.create(str(tmp_path / "nosuch"), spec(tmp_path), {})
     assert list(tmp_path.iterdir()) == []
-    assert len(os.listdir("/proc/self/fd")) == before
+    descriptors.assert_no_new(before)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"id":1}', '{"console_size":[1,2]}', '{"console_size":7}'])
