@@ -13,6 +13,7 @@ import socket
 from types import FrameType
 
 from scow.errors import InvalidArgument
+from scow.linux import own_binary
 from scow.monitor import wire
 from scow.zygote import preload
 from scow.zygote.monitors import Monitors
@@ -23,6 +24,7 @@ _QUIET = 30  # ms without a request, after which spare monitors are made: not wh
 
 def main(fd: int) -> None:
     """Serve the daemon at the other end of `fd`; returns when it has gone."""
+    own_binary.run_read_only()  # monitors inherit it: no container can write to the interpreter (CVE-2019-5736)
     daemon = socket.socket(fileno=fd)
     os.set_inheritable(fd, False)
     with open("/proc/self/comm", "wb", buffering=0) as name:
