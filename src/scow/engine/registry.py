@@ -46,6 +46,14 @@ class Entry:
     def running(self) -> bool:
         return self.task is not None
 
+    async def settled(self) -> None:
+        """Wait for a start that is under way: its output is seen before its answer, and who has seen it may act on
+        it at once.
+        """
+        if self.task is None and self.lock.locked():
+            async with self.lock:
+                return
+
 
 class ContainerRegistry:
     """Lookup by id, name and id prefix. Names are taken when `reserve` returns and given back by

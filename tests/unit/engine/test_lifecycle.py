@@ -101,6 +101,50 @@ def test_a_life(tmp_path: Path) -> None:
     ]
 
 
+async def during_the_start(world: World, id_: str, act: Coroutine[Any, Any, Any]) -> Any:
+    """Run `act` while the container's program runs already and the start has no answer yet; what came of it."""
+    answer, spawn = asyncio.Event(), world.supervisor.spawn
+
+    async def slowly(spec: Any) -> Any:
+        task = await spawn(spec)
+        await answer.wait()
+        return task
+
+    world.supervisor.spawn = slowly  # type: ignore[method-assign]
+    starting = asyncio.create_task(start.start(world.engine, id_))
+    while id_ not in world.supervisor.tasks:
+        await asyncio.sleep(0)
+    acting = asyncio.create_task(act)
+    await asyncio.sleep(0)
+    answer.set()
+    _, result = await asyncio.gather(starting, acting, return_exceptions=True)
+    return result
+
+
+@pytest.mark.parametrize(("act", "signal"), [(kill.kill, 9), (stop.stop, 15)])
+def test_an_end_that_is_asked_for_during_the_start_is_not_refused(tmp_path: Path, act: Any, signal: int) -> None:
+    """A client sees the first output before the start has its answer, and forwards a signal."""
+
+    async def scenario(world: World) -> None:
+        id_ = await made(world)
+        assert await during_the_start(world, id_, act(world.engine, id_)) is None
+        assert world.supervisor.tasks[id_].signals == [signal]
+
+    run(tmp_path, scenario)
+
+
+def test_what_is_starting_is_not_removed_without_force(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        id_ = await made(world)
+        refused = await during_the_start(world, id_, remove.remove(world.engine, id_))
+        assert isinstance(refused, Conflict) and "container is running" in refused.message
+        assert query.get(world.engine, id_).status.state == "running"
+        await remove.remove(world.engine, id_, force=True)
+        assert left_over(world) == NOTHING
+
+    run(tmp_path, scenario)
+
+
 def test_a_stubborn_one_is_killed_after_the_timeout(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         world.supervisor.stubborn = True

@@ -29,6 +29,7 @@ async def create(engine: Engine, name: str, config: ExecConfig) -> str:
             f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
         )
     detach_sequence(config.detach_keys)
+    await entry.settled()
     _require_running(entry, name)
     _forget_old(engine, entry)
     record = Exec(secrets.token_hex(32), entry.container.id, config)

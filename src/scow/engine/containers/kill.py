@@ -9,6 +9,7 @@ async def kill(engine: Engine, name: str, signal: str = "KILL") -> None:
     """Conflict when it does not run. SIGKILL and the stop signal count as the user's wish to end it."""
     number = signals.number(signal or "KILL")
     entry = engine.containers.find(name)
+    await entry.settled()
     if ending.cancel_restart(engine, entry):
         await engine.containers.save(entry)
         return

@@ -18,6 +18,8 @@ async def remove(engine: Engine, name: str, force: bool = False, volumes: bool =
     if link:
         raise InvalidArgument(f"links are not supported: cannot remove the link {name}")
     entry = engine.containers.find(name)
+    if not entry.removing:
+        await entry.settled()  # what starts just now runs, and is not taken away without force
     if entry.removing:
         raise Conflict(f"removal of container {name} is already in progress")
     status = entry.container.status

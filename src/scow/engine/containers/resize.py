@@ -7,6 +7,7 @@ from scow.errors import Conflict
 async def resize(engine: Engine, name: str, height: int, width: int) -> None:
     """Characters. Conflict when it does not run."""
     entry = engine.containers.find(name)
+    await entry.settled()
     if entry.task is None:
         raise Conflict(f"container {entry.container.id} is not running")
     await entry.task.resize(height, width)

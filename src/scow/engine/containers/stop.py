@@ -16,6 +16,7 @@ async def stop(engine: Engine, name: str, timeout: int | None = None, signal: st
     for ever.
     """
     entry = engine.containers.find(name)
+    await entry.settled()
     number = signals.number(signal) if signal else None
     if ending.cancel_restart(engine, entry):
         await engine.containers.save(entry)
