@@ -53,7 +53,8 @@ class TaskSpec:
     {"type": "overlay", "source": "overlay", "options": ["lowerdir=a:b", "upperdir=…", "workdir=…"]} or a bind.
     netns: an open fd of the network namespace to enter, or None when the spec's namespaces say it all.
     keep: fds that the monitor holds open as long as the container lives (reserved host ports).
-    exit_path: the file of the exit record; with durable_exit it survives a power cut, too. sockets are duplicated; the caller keeps and closes its own.
+    exit_path: the file of the exit record; with durable_exit it survives a power cut, too.
+    sockets are duplicated; the caller keeps and closes its own.
     """
 
     id: str
