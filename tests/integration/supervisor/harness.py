@@ -18,6 +18,7 @@ from scow.linux import cgroup
 from scow.model.task import Attachment, LogTarget, TaskSpec
 from scow.supervisor.adoption import bury
 from scow.supervisor.supervisor import Supervisor
+from scow.supervisor.task import RunningTask
 from tests.integration.runtime.harness import build_rootfs, default_spec
 
 _numbers = itertools.count()
@@ -157,3 +158,18 @@ async def eventually(check: Callable[[], bool], timeout: float = 5) -> None:
     async with asyncio.timeout(timeout):
         while not check():
             await asyncio.sleep(0.01)
+
+
+def parent(pid: int) -> int:
+    """The parent's pid; 0 when the process has ended."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return int(file.read().rsplit(")", 1)[1].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+async def monitor_of(task: RunningTask, supervisor: Supervisor) -> int:
+    """The monitor's pid: init's parent once the starter in between has ended."""
+    await eventually(lambda: parent(parent(task.pid)) == supervisor.zygote_pid)
+    return parent(task.pid)

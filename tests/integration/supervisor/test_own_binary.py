@@ -3,7 +3,7 @@
 import asyncio
 import os
 
-from tests.integration.supervisor.harness import Area, eventually
+from tests.integration.supervisor.harness import Area, eventually, monitor_of
 
 _READ_ONLY = 1  # ST_RDONLY
 
@@ -16,8 +16,7 @@ def test_zygote_and_monitors_run_from_a_read_only_mount() -> None:
         await supervisor.start()
         try:
             task = await supervisor.spawn(area.spec(["sleep", "60"], name="own"))
-            with open(f"/proc/{task.pid}/status") as status:
-                monitor = next(int(line.split()[1]) for line in status if line.startswith("PPid"))
+            monitor = await monitor_of(task, supervisor)
             for pid in (supervisor.zygote_pid, monitor):
                 assert os.statvfs(f"/proc/{pid}/exe").f_flag & _READ_ONLY
             await task.signal(9)

@@ -17,9 +17,8 @@ from scow.errors import Conflict, InvalidArgument, NotFound, ScowError, StartFai
 from scow.model.task import LogTarget
 from scow.monitor import exit_record
 from scow.supervisor.supervisor import Supervisor
-from scow.supervisor.task import RunningTask
 from tests.harness import descriptors
-from tests.integration.supervisor.harness import Area, Client, eventually, joined, unframe
+from tests.integration.supervisor.harness import Area, Client, eventually, joined, monitor_of, unframe
 
 
 def children(pid: int) -> list[int]:
@@ -593,7 +592,7 @@ def test_a_killed_monitor_ends_its_container(run: Go) -> None:
         spec = area.sh("while :; do sleep 1; done")
         task = await supervisor.spawn(spec)
         pid = task.pid
-        os.kill(await _monitor(task, supervisor), signal.SIGKILL)
+        os.kill(await monitor_of(task, supervisor), signal.SIGKILL)
         status = await task.wait()
         assert status.code == 255
         assert not os.path.exists(f"/proc/{pid}/cmdline") or not open(f"/proc/{pid}/cmdline").read()
@@ -603,22 +602,11 @@ def test_a_killed_monitor_ends_its_container(run: Go) -> None:
     run(body)
 
 
-async def _monitor(task: RunningTask, supervisor: Supervisor) -> int:
-    """The monitor's pid: init's parent once the starter in between has ended."""
-    await eventually(lambda: _parent(_parent(task.pid)) == supervisor.zygote_pid)
-    return _parent(task.pid)
-
-
-def _parent(pid: int) -> int:
-    with open(f"/proc/{pid}/stat") as file:
-        return int(file.read().rsplit(")", 1)[1].split()[1])
-
-
 def test_a_monitor_is_small_alone_and_holds_no_strangers(run: Go) -> None:
     async def body(area: Area, supervisor: Supervisor) -> None:
         tasks = [await supervisor.spawn(area.sh("sleep 1000")) for _ in range(3)]
         await asyncio.sleep(0.2)
-        monitor = await _monitor(tasks[-1], supervisor)
+        monitor = await monitor_of(tasks[-1], supervisor)
         with open(f"/proc/{monitor}/smaps_rollup") as file:
             private = sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
         assert private < 1700, f"{private} KiB"
