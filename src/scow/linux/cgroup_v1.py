@@ -84,8 +84,8 @@ class CgroupV1:
         if cpuset:
             wanted = resources.get("cpu") or {}
             for name in ("cpus", "mems"):
-                value = wanted.get(name) or cgroup_files.read(os.path.dirname(cpuset), f"cpuset.{name}")
-                cgroup_files.write(cpuset, f"cpuset.{name}", value)
+                inherited = _filled(os.path.dirname(cpuset), f"cpuset.{name}")
+                cgroup_files.write(cpuset, f"cpuset.{name}", wanted.get(name) or inherited)
         self.update(resources)
         self._restrict_devices(resources.get("devices") or ())
 
@@ -300,11 +300,19 @@ def _make_directory(mount: str, place: str) -> None:
     except FileNotFoundError:
         parent = os.path.dirname(place)
     _make_directory(mount, parent)
-    if os.path.exists(f"{parent}/cpuset.cpus") and parent != mount:  # a new cpuset is empty and takes no process
-        for name in ("cpuset.cpus", "cpuset.mems"):
-            if not cgroup_files.read(parent, name).strip():
-                cgroup_files.write(parent, name, cgroup_files.read(os.path.dirname(parent), name))
     _make_directory(mount, place)
+
+
+def _filled(directory: str, name: str) -> str:
+    """The value of a cpuset, which a new one gets from above first: an empty one takes no process.
+
+    Whoever starts below it does so: another start may have made the directory a moment ago and not have come so far.
+    """
+    value = cgroup_files.read(directory, name)
+    if not value and os.path.exists(f"{directory}/{name}"):
+        value = _filled(os.path.dirname(directory), name)
+        cgroup_files.write(directory, name, value)
+    return value
 
 
 def _write_self(path: str) -> None:

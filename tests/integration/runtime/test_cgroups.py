@@ -86,6 +86,20 @@ def test_cpuset(area: Area) -> None:
     running.kill()
 
 
+@pytest.mark.skipif(V2 or not os.path.isdir("/sys/fs/cgroup/cpuset"), reason="an empty cpuset takes processes here")
+def test_parents_that_another_start_has_just_made(area: Area) -> None:
+    """An empty cpuset takes no process: who has made it may not have filled it yet."""
+    name = f"scowtest-parents-{os.getpid()}"
+    os.makedirs(f"/sys/fs/cgroup/cpuset/{name}/below")
+    made = cgroup.create(f"{name}/below/c", {})
+    try:
+        assert made.pids() == []
+        with open(f"/sys/fs/cgroup/cpuset/{name}/below/c/cpuset.mems") as file:
+            assert file.read().strip()
+    finally:
+        cgroup.open(name).remove()
+
+
 def test_freeze_and_kill(area: Area) -> None:
     script = "i=0; while :; do i=$((i+1)); done"
     running = limited(area, ["sh", "-c", f"{script} & {script}"], {})
