@@ -5,6 +5,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from scow.errors import ScowError
+
 _log = logging.getLogger("scow.background")
 T = TypeVar("T")
 
@@ -30,7 +32,10 @@ class TaskSet:
     def _report(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("background task %s failed", task.get_name(), exc_info=error)
+            if isinstance(error, ScowError):
+                _log.warning("%s: %s", task.get_name(), error.message)
+            else:
+                _log.error("background task %s failed", task.get_name(), exc_info=error)
 
     async def close(self) -> None:
         """Cancel all and wait until they are gone."""

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 
 from scow.errors import ScowError
-from scow.linux import capabilities, libc, users
+from scow.linux import capabilities, libc, loopback, users
 from scow.linux.capabilities import CapabilitySets
 from scow.runtime import channel, devices, guard, identity, limits, lookup, rootfs
 from scow.runtime.failure import INIT, PROCESS, RAW, Failed
@@ -79,6 +79,9 @@ def start_init(job: Job, namespaces: Namespaces) -> None:
         _join_cgroup(job)  # the mapped root may not write the host's cgroup files any more
         libc.become_mapped_root()
     _join_namespaces(job, namespaces)
+    if namespaces.new & libc.CLONE_NEWNET and job.netns is None:
+        job.trying("bringing up the loopback interface")
+        loopback.set_up()
     _name_host(job, namespaces)
     rootfs.build(job)
     if not namespaces.new & libc.CLONE_NEWUSER:  # late: what the steps before cost is not charged to the container

@@ -80,17 +80,19 @@ def _mount_one(job: Job, mount: Mount, options: mounts.Options, copy: int) -> No
     job.trying(f"{label}: create mount destination for {shown} mount")
     if destination == b"/":
         raise Failed(INIT, 0, f"{label}: the root cannot be mounted over")
+    existed = True
     if kind in ("proc", "sysfs"):
         target = _ordinary_directory(job, destination, kind)
     else:
         is_file = copy >= 0 and not stat.S_ISDIR(os.fstat(copy).st_mode)
         make = paths.make_file_in_root if is_file else paths.make_dirs_in_root
+        existed = kind != "tmpfs" or _exists(job, destination)
         target = make(job.root, destination)
         _refuse_procfs(destination, shown, kind, copy, target, label)
     job.trying(f"{label}: mount {source}:{shown}")
     if copy >= 0 and stat.S_ISDIR(os.fstat(copy).st_mode) != stat.S_ISDIR(os.fstat(target).st_mode):
         raise Failed(INIT, errno.ENOTDIR, job.doing)  # in mount(2)'s word: move_mount answers EINVAL
-    made = copy if copy >= 0 else _new_mount(job, kind, source or kind, options, target)
+    made = copy if copy >= 0 else _new_mount(job, kind, source or kind, options, target if existed else -1)
     if copy >= 0:
         mounts.adjust(copy, options)
     if kind == "proc":
@@ -110,6 +112,14 @@ def _mount_one(job: Job, mount: Mount, options: mounts.Options, copy: int) -> No
     if made not in (job.proc, job.dev, job.pts):
         os.close(made)
     os.close(target)
+
+
+def _exists(job: Job, destination: bytes) -> bool:
+    try:
+        os.close(paths.open_in_root(job.root, destination, libc.O_PATH))
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _ordinary_directory(job: Job, destination: bytes, kind: str) -> int:
@@ -142,10 +152,11 @@ def _refuse_procfs(destination: bytes, shown: str, kind: str, copy: int, target:
 
 
 def _new_mount(job: Job, kind: str, source: str, options: mounts.Options, target: int) -> int:
+    """`target`: the directory that it will cover, whose mode a tmpfs takes on; -1 when that was made just now."""
     data = options.data
     if kind == "cgroup":
         return _cgroup_mount(job, options)
-    if kind == "tmpfs" and not any(key == "mode" for key, _ in data):
+    if kind == "tmpfs" and target >= 0 and not any(key == "mode" for key, _ in data):
         data = (*data, ("mode", f"{stat.S_IMODE(os.fstat(target).st_mode):o}"))
     try:
         return mounts.new(kind, data, options.attributes, source)

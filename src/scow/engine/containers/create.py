@@ -48,6 +48,8 @@ async def create(engine: Engine, request: CreateRequest) -> Created:
     host = _resolve_modes(engine, host, request)
     container_id = secrets.token_hex(32)
     config = _merge(request.config, image, container_id, host, _network_owner(engine, host))
+    wanted_mac = next((wish.mac_address for wish in request.networking.values() if wish.mac_address), "")
+    config = replace(config, mac_address=config.mac_address or wanted_mac)
     command = _command(config)
     name = _take_name(engine, request.name, container_id)
     try:
@@ -231,4 +233,9 @@ def _warnings(host: HostConfig) -> tuple[str, ...]:
     warnings = []
     if host.port_bindings and host.network_mode == "host":
         warnings.append("Published ports are discarded when using host network mode")
+    if host.resources.oom_kill_disable and not host.resources.memory:
+        warnings.append(
+            "OOM killer is disabled for the container, but no memory limit is set, "
+            "this can result in the system running out of resources."
+        )
     return tuple(warnings)

@@ -42,6 +42,8 @@ def check(config: ContainerConfig, host: HostConfig) -> None:
     for name, value in host.sysctls.items():
         _check_sysctl(name, value, host)
     for mount in host.mounts:
+        if "\0" in mount.source + mount.target:
+            raise InvalidArgument(f"a NUL character is not allowed in {mount.source + ':' + mount.target!r}")
         if not mount.target.startswith("/"):
             raise InvalidArgument(f"invalid mount path: '{mount.target}' mount path must be absolute")
         if mount.propagation and mount.propagation not in mounts.PROPAGATIONS:

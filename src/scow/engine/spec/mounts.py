@@ -32,7 +32,9 @@ def system_mounts(container: Container, shm_source: str | None, mqueue: bool) ->
     ]
     if mqueue:
         mounts.append(_mount("/dev/mqueue", "mqueue", "mqueue", "nosuid", "noexec", "nodev"))
-    if shm_source is None:
+    if host.ipc_mode == "none":
+        pass  # no shared memory at all
+    elif shm_source is None:
         size = host.shm_size or _SHM_DEFAULT
         mounts.append(_mount("/dev/shm", "tmpfs", "shm", "nosuid", "noexec", "nodev", "mode=1777", f"size={size}"))
     else:
