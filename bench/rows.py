@@ -39,6 +39,11 @@ class Row:
         return statistics.median(values) if values else None
 
 
+# The kernel takes network namespaces down in the background, for seconds after 40 containers were removed, under locks
+# that whoever starts containers next waits for: an engine's clean-up must not be measured as its successor's start.
+SETTLE = 5.0
+
+
 class Bench:
     """Peers that run, and how often to repeat. Every method named `row_KEY` fills one or more rows."""
 
@@ -116,6 +121,7 @@ class Bench:
                 list(pool.map(lambda _: timed([*cli, "run", "-d", "busybox", "sleep", "3600"]), range(total)))
             took = time.perf_counter() - start
             peer.remove_all()
+            time.sleep(SETTLE)
             return total / took
 
         self.interleave(row, by_cli, n=1 if self.quick else 3)
@@ -138,6 +144,7 @@ class Bench:
                     list(pool.map(lambda _, peer=peer: one(peer), range(total)))
                 took = time.perf_counter() - start
                 peer.remove_all()
+                time.sleep(SETTLE)
                 if turn:
                     row.add(next(iter(peer.clients)), total / took)
 
