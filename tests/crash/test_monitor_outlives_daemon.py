@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -23,7 +24,7 @@ from scow.model.task import ExitStatus, TaskSpec
 from scow.monitor import exit_record
 from scow.supervisor.supervisor import Supervisor
 from scow.supervisor.task import RunningTask
-from tests.integration.supervisor.harness import Area, Client, eventually, joined
+from tests.integration.supervisor.harness import Area, Client, eventually, joined, monitor_of
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 ROOT = Path(__file__).resolve().parents[2]
@@ -298,6 +299,30 @@ def test_an_exit_record_that_cannot_be_written_is_told_and_written_later(area: A
 
     with_next_daemon(area, body)
     with_next_daemon(area, after)
+
+
+def test_a_monitor_whose_container_was_deleted_ends(area: Area) -> None:
+    """Nobody can ask for the exit any more: to wait for a place to write it would be to wait for ever."""
+
+    async def body(supervisor: Supervisor, tasks: dict[str, RunningTask | ExitStatus]) -> None:
+        spec: TaskSpec = area.sh("sleep 0.3; exit 3", name=name(1))
+        task = await supervisor.spawn(spec)
+        monitor = await monitor_of(task, supervisor)
+        shutil.rmtree(os.path.dirname(spec.exit_path))
+        assert (await task.wait()).code == 3
+        await eventually(lambda: not alive(monitor))
+        await supervisor.forget(name(1))
+        await eventually(lambda: not area.leftovers())
+
+    with_next_daemon(area, body)
+
+
+def alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _whole_frames(data: bytes) -> bytes:

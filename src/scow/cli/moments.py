@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import time
 
-from scow.cli.timestamps import parse
-
 _ZERO = -62135596800  # 0001-01-01T00:00:00Z
-
-
-def seconds_of(text: str) -> float:
-    """Seconds since 1970 of an RFC 3339 time; Go's zero time when it is none."""
-    parsed = parse(text)
-    return _ZERO if parsed is None else parsed[0] + parsed[1] / 1e9
 
 
 def go_string(text: str) -> str:

@@ -10,18 +10,23 @@ if TYPE_CHECKING:
     from scow.cli.command import Session
     from scow.cli.flags import Flags, Option
 
-_OPTIONS: tuple[Option, ...] = (
+OPTIONS: tuple[Option, ...] = (
     ("signal", "s", "string", "", "Signal to send to the container"),
     ("time", "", "=timeout", "", ""),
     ("timeout", "t", "int", "", "Seconds to wait before the container is killed"),
 )
 
 
-def _stop(session: Session, flags: Flags, args: list[str]) -> int:
+def parameters(flags: Flags) -> list[tuple[str, str]]:
+    """The query of a stop or a restart."""
     params = [("signal", flags.text("signal"))] if flags.changed("signal") else []
     if flags.changed("timeout"):
         params.append(("t", str(flags.number("timeout"))))
-    return for_each(session.client, args, "POST", lambda name: f"/containers/{name}/stop", params)
+    return params
+
+
+def _stop(session: Session, flags: Flags, args: list[str]) -> int:
+    return for_each(session.client, args, "POST", lambda name: f"/containers/{name}/stop", parameters(flags))
 
 
 COMMAND = Command(
@@ -29,7 +34,7 @@ COMMAND = Command(
     "[OPTIONS] CONTAINER [CONTAINER...]",
     "Stop one or more running containers",
     "container stop, stop",
-    _OPTIONS,
+    OPTIONS,
     1,
     UNLIMITED,
 )

@@ -3,6 +3,7 @@ keeps).
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 
@@ -68,8 +69,6 @@ class EventBus:
     async def _stream(
         self, queue: "asyncio.Queue[Event | None]", past: list[Event], until: int, filters: Mapping[str, Sequence[str]]
     ) -> AsyncIterator[Event]:
-        import time
-
         try:
             for event in past:
                 if matches(event, filters):

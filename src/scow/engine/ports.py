@@ -3,7 +3,7 @@
 Every method may raise a `ScowError` kind and nothing else on purpose. Methods that are `async` do not block the loop.
 """
 
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Protocol
 
 from scow.model.image import Image
@@ -201,4 +201,3 @@ class Networking(Protocol):
 
 
 ProgressCallback = Callable[[PullProgress], None]
-Undo = Callable[[], Awaitable[None]]

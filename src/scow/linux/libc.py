@@ -113,11 +113,6 @@ def bytes_at(address: int, size: int) -> bytes:
     return ctypes.string_at(address, size)
 
 
-def errno_now() -> int:
-    """errno as the last call of a `function` left it."""
-    return ctypes.get_errno()
-
-
 def _syscall(name: str, number: int, arguments: str) -> Callable[..., int]:
     number = _OLD.get(name, -1) if number < 0 else number
     call = function(_libc, "syscall", "l", "l" + arguments)

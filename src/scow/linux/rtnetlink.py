@@ -2,7 +2,6 @@
 
 import socket
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scow.linux.netlink import (
@@ -202,10 +201,6 @@ def routes(netlink: Netlink) -> list[Route]:
             )
         )
     return result
-
-
-def names_of(found: Sequence[Link]) -> dict[int, str]:
-    return {one.index: one.name for one in found}
 
 
 def _unsigned(data: bytes | None) -> int:

@@ -7,7 +7,7 @@ it is started (`parse_json_file`). Both are pure.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scow.errors import InvalidArgument, StartFailure, Unsupported
+from scow.errors import InvalidArgument, StartFailure
 
 DRIVERS = ("json-file", "none")
 _JSON_FILE_NAMES = frozenset(("max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag"))
@@ -63,14 +63,6 @@ def parse_json_file(options: Mapping[str, str]) -> JsonFileOptions:
         return _parse_json_file(options)
     except ValueError as error:
         raise StartFailure(_FAILED + str(error)) from None
-
-
-def check_start(driver: str, options: Mapping[str, str]) -> None:
-    """What Docker refuses when a container is started. Raises StartFailure."""
-    if driver == "json-file":
-        parse_json_file(options)
-    elif driver != "none":
-        raise Unsupported(f"log driver {driver} is not supported")
 
 
 def _parse_json_file(options: Mapping[str, str]) -> JsonFileOptions:

@@ -338,6 +338,8 @@ class Monitor:
         try:
             exit_record.write(self.bundle.exit_path, self.exit, durable=self.bundle.durable_exit)
             self._durable = True
+        except FileNotFoundError:  # the container's directory is gone, and with it whoever would ask for its exit
+            self._durable = True
         except OSError as error:
             self.trouble(f"exit record: {error}")
             self._loop.call_later(_RETRY, self._record)

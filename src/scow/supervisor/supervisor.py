@@ -6,13 +6,13 @@ import os
 import socket
 from collections.abc import Sequence
 
+from scow.background import spawn
 from scow.errors import Conflict, ScowError, Unavailable
 from scow.model.task import ExitStatus, TaskSpec
 from scow.monitor import exit_record, wire
 from scow.monitor.bundle import CONFIG
 from scow.supervisor import adoption
 from scow.supervisor import directory as directories
-from scow.supervisor.background import spawn as background
 from scow.supervisor.connection import Connection, Lost, Reply, encode
 from scow.supervisor.directory import TaskDirectory
 from scow.supervisor.filters import NAME as FILTER
@@ -69,14 +69,14 @@ class Supervisor:
             old.close()
             del self._tasks[spec.id]
         for attempt in range(1, _ATTEMPTS + 1):
-            starting = background(self._start(spec), f"start-{spec.id[:12]}", awaited=True)
+            starting = spawn(self._start(spec), f"start-{spec.id[:12]}", awaited=True)
             try:
                 return await asyncio.shield(starting)
             except _NeverForked:
                 if attempt == _ATTEMPTS:
                     raise
             except asyncio.CancelledError:
-                background(self._abandon(starting), f"abandon-{spec.id[:12]}")
+                spawn(self._abandon(starting), f"abandon-{spec.id[:12]}")
                 raise
             await self._zygote.ready()
         raise AssertionError("unreachable")
@@ -88,7 +88,7 @@ class Supervisor:
         except OSError as error:
             raise Unavailable(f"cannot start a monitor: {error.strerror}") from error
         connection = Connection(ours)
-        forking = background(self._zygote.fork(theirs), f"fork-{spec.id[:12]}", awaited=True)
+        forking = spawn(self._zygote.fork(theirs), f"fork-{spec.id[:12]}", awaited=True)
         await asyncio.sleep(0)  # the request goes out: the zygote forks while the directory is made
         try:
             document, program = await self._filters.take(spec.spec, f"{self._root}/{spec.id}/{FILTER}")
@@ -152,7 +152,7 @@ class Supervisor:
 
     def _monitor_lost(self, task: RunningTask) -> None:
         if not self._closing:
-            background(self._settle_lost(task), f"lost-{task.id[:12]}")
+            spawn(self._settle_lost(task), f"lost-{task.id[:12]}")
 
     async def _settle_lost(self, task: RunningTask) -> None:
         if not await adoption.reconnect(task):

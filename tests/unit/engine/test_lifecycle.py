@@ -401,3 +401,26 @@ def test_wait_conditions(tmp_path: Path) -> None:
             wait.wait(world.engine, "zz")
 
     run(tmp_path, scenario)
+
+
+def test_an_alias_on_the_default_bridge_is_refused(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        wish = {"bridge": create.EndpointRequest(aliases=("a",))}
+        request = create.CreateRequest("c", ContainerConfig(image="busybox"), HostConfig(), networking=wish)
+        with pytest.raises(InvalidArgument, match="network-scoped alias is supported only"):
+            await create.create(world.engine, request)
+        assert left_over(world) == NOTHING
+
+    run(tmp_path, scenario)
+
+
+def test_a_mount_of_its_own_replaces_an_inherited_one_but_not_another(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await made(world, "donor", mounts=(MountRequest("volume", "/data", "old"),))
+        id_ = await made(world, "heir", volumes_from=("donor",), mounts=(MountRequest("volume", "/data", "new"),))
+        assert [point.name for point in query.get(world.engine, id_).mount_points] == ["new"]
+        twice = (MountRequest("volume", "/data", "new"), MountRequest("volume", "/data/", "other"))
+        with pytest.raises(InvalidArgument, match="Duplicate mount point: /data"):
+            await made(world, "twice", mounts=twice)
+
+    run(tmp_path, scenario)

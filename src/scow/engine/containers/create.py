@@ -152,6 +152,8 @@ def _resolve_modes(engine: Engine, host: HostConfig, request: CreateRequest) -> 
     if network not in ("default", "host", "none") and not network.startswith("container:") and network not in known:
         raise NotFound(f"network {network} not found")
     for name, wish in request.networking.items():
+        if wish.aliases:
+            raise InvalidArgument("network-scoped alias is supported only for containers in user defined networks")
         if name in ("default", "bridge", network, host.network_mode) and not wish.ip_address:
             continue
         if name not in known and name not in ("default",):

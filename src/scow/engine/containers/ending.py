@@ -29,7 +29,6 @@ async def record(engine: Engine, entry: Entry, exit_status: ExitStatus) -> None:
     """Apply an exit; the caller holds the lock. Nothing is told before the monitor's own record was durable."""
     before = entry.container
     restarting = not entry.removing and transitions.should_restart(before, exit_status.code)
-    happenings_network = before if before.status.sandbox_id else None
     entry.task = None
     engine.containers.set_status(
         entry,
@@ -41,10 +40,12 @@ async def record(engine: Engine, entry: Entry, exit_status: ExitStatus) -> None:
             restarting=restarting,
         ),
     )
-    released = spawn(engine.networking.release(before.id), f"release-{before.id[:12]}") if happenings_network else None
+    released = (
+        spawn(engine.networking.release(before.id), f"release-{before.id[:12]}") if before.status.sandbox_id else None
+    )
     if exit_status.oom_killed:
         happenings.publish(engine, entry.container, "oom")
-    if happenings_network:
+    if before.status.sandbox_id:
         happenings.publish_network(engine, before, "disconnect")
     seconds = max(0, exit_status.finished_at - before.status.started_at) // 10**9
     happenings.publish(engine, entry.container, "die", exitCode=str(exit_status.code), execDuration=str(seconds))

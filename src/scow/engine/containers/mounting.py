@@ -21,11 +21,15 @@ async def resolve(
     made: list[Volume] = []
     points: dict[str, MountPoint] = {}
     try:
-        for wish in (*_inherited(engine, host), *host.mounts):
+        for wish in _inherited(engine, host):
             target = _clean(wish.target)
-            if target in points and wish.origin != "inherited":
-                if not any(w.origin == "inherited" and _clean(w.target) == target for w in _inherited(engine, host)):
-                    raise InvalidArgument(f"Duplicate mount point: {target}")
+            points[target] = await _point(engine, wish, target, made)
+        own: set[str] = set()  # a mount of its own takes the place of an inherited one, but not of another of its own
+        for wish in host.mounts:
+            target = _clean(wish.target)
+            if target in own:
+                raise InvalidArgument(f"Duplicate mount point: {target}")
+            own.add(target)
             points[target] = await _point(engine, wish, target, made)
         for target in map(_clean, config.volumes):
             if target not in points:
