@@ -1,7 +1,6 @@
 """Start of the daemon: what the records say and what really lives are brought together, in either direction."""
 
 import logging
-import os
 from dataclasses import replace
 
 from scow.background import spawn
@@ -29,7 +28,8 @@ async def reconcile(engine: Engine) -> None:
             _log.error("container %s: %s", entry.container.id, error.message)
     for container_id, task in tasks.items():
         await _end_unknown(engine, container_id, task)
-    _sweep_directories(engine)
+    files.sweep(engine, engine.containers)
+    engine.snapshots.sweep(engine.containers)
     for entry in restart:
         spawn(_start_again(engine, entry), f"boot-{entry.container.id[:12]}")
 
@@ -127,12 +127,3 @@ async def _start_again(engine: Engine, entry: Entry) -> None:
             await start.launch(engine, entry)
         except ScowError as error:
             _log.warning("container %s could not be started: %s", entry.container.name, error.message)
-
-
-def _sweep_directories(engine: Engine) -> None:
-    """Directories without a record: a create or a remove that was cut off."""
-    root = f"{engine.settings.data_root}/containers"
-    for name in os.listdir(root):
-        if len(name) == 64 and name not in engine.containers:
-            files.remove(engine, name)
-    engine.snapshots.sweep(engine.containers)

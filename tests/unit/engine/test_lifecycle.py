@@ -362,6 +362,8 @@ def test_a_cut_off_create_is_swept_and_an_unknown_task_ended(tmp_path: Path) -> 
     async def scenario(world: World) -> None:
         stray = "f" * 64
         (world.root / "data/containers" / stray).mkdir()
+        half_removed = world.root / "data/containers" / ("a" * 64 + ".removed")
+        half_removed.mkdir()
         id_ = await made(world)
         await start.start(world.engine, id_)
         unknown = world.supervisor.tasks[id_]
@@ -370,6 +372,7 @@ def test_a_cut_off_create_is_swept_and_an_unknown_task_ended(tmp_path: Path) -> 
         await reconcile.reconcile(nxt.engine)
         assert unknown.signals == [9]
         assert not (world.root / "data/containers" / stray).exists()
+        assert not half_removed.exists()
         assert "e" * 64 in nxt.supervisor.forgotten
 
     run(tmp_path, scenario)

@@ -2,8 +2,12 @@
 
 import os
 import shutil
+from collections.abc import Container
 
 from scow.engine.context import Engine
+
+_REMOVED = ".removed"
+_ID_LENGTH = 64
 
 
 def directory(engine: Engine, container_id: str) -> str:
@@ -25,6 +29,34 @@ def write_file(path: str, text: str) -> None:
         os.close(fd)
 
 
+def take_away(engine: Engine, container_id: str) -> str:
+    """Give the directory a name under which nobody looks for it, at once and whole, so that nothing is written into it
+    while it is deleted; "" when there is none. `delete` does the rest.
+    """
+    path = directory(engine, container_id)
+    try:
+        os.rename(path, path + _REMOVED)
+    except FileNotFoundError:
+        return ""
+    return path + _REMOVED
+
+
+def delete(path: str) -> None:
+    """Delete what `take_away` named. A log may be large, and its deletion slow."""
+    if path:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def remove(engine: Engine, container_id: str) -> None:
-    """The whole directory; no error if it is gone."""
-    shutil.rmtree(directory(engine, container_id), ignore_errors=True)
+    """Both at once, for directories without a log; no error if there is none."""
+    delete(take_away(engine, container_id))
+
+
+def sweep(engine: Engine, keep: Container[str]) -> None:
+    """At start: what a create or a remove that was cut off has left."""
+    root = f"{engine.settings.data_root}/containers"
+    for name in os.listdir(root):
+        if name.endswith(_REMOVED):
+            delete(f"{root}/{name}")
+        elif len(name) == _ID_LENGTH and name not in keep:
+            remove(engine, name)

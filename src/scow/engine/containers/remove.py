@@ -66,7 +66,7 @@ async def take_away(engine: Engine, entry: Entry, *, volumes: bool) -> None:
     await ending.kept(entry)
     await asyncio.gather(engine.containers.discard(entry), engine.supervisor.forget(container.id))
     await engine.snapshots.remove(container.id)
-    await asyncio.to_thread(files.remove, engine, container.id)  # a log may be large, and its deletion slow
+    await asyncio.to_thread(files.delete, files.take_away(engine, container.id))
     if volumes:
         await _remove_anonymous(engine, entry)
     happenings.publish(engine, container, "destroy")
