@@ -1,4 +1,4 @@
-"""From compressed chunks to plain ones: gzip (ISA-L), zstd and plain tar, told apart by their first bytes.
+"""From compressed chunks to plain ones: gzip (ISA-L), zstd, xz, bzip2 and plain tar, told apart by their first bytes.
 
 A source is a function that gives the next chunk, b"" at the end. What comes out is bounded while it streams: total
 bytes and the ratio to what went in (CVE-2017-14992: archive bombs). Nothing is executed and no file is opened.
@@ -16,6 +16,9 @@ CHUNK = 1 << 20
 _ZSTD_WINDOW = 128 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_XZ_MAGIC = b"\xfd7zXZ\x00"
+_BZIP2_MAGIC = b"BZh"
+_XZ_MEMORY = 128 << 20
 
 
 class Decompressed:
@@ -51,7 +54,7 @@ class Decompressed:
 
     def _open(self) -> Source:
         start = b""
-        while len(start) < len(_ZSTD_MAGIC):
+        while len(start) < len(_XZ_MAGIC):
             chunk = self._next_compressed()
             if not chunk:
                 break
@@ -65,6 +68,10 @@ class Decompressed:
             return _Gzip(source)
         if start.startswith(_ZSTD_MAGIC) or _skippable(start):
             return _zstd(source)
+        if start.startswith(_XZ_MAGIC):
+            return _xz(source)
+        if start.startswith(_BZIP2_MAGIC):
+            return _bzip2(source)
         return source
 
 
@@ -128,6 +135,53 @@ class _Gzip:
 
 def _nothing() -> bytes:
     return b""
+
+
+class _Stdlib:
+    """Streams of lzma or bz2, one behind another. Memory is bounded: never more than CHUNK comes out at once."""
+
+    def __init__(self, source: Source, new: Callable[[], Any], errors: tuple[type[Exception], ...], name: str) -> None:
+        self._source = source
+        self._new = new
+        self._errors = errors
+        self._name = name
+        self._stream = new()
+
+    def __call__(self) -> bytes:
+        while True:
+            data = b""
+            if self._stream.eof:
+                data = (self._stream.unused_data or self._source()).lstrip(b"\0")  # padding may stand between streams
+                while not data:
+                    more = self._source()
+                    if not more:
+                        return b""
+                    data = more.lstrip(b"\0")
+                self._stream = self._new()
+            elif self._stream.needs_input:
+                data = self._source()
+                if not data:
+                    raise InvalidArchive(f"the {self._name} data is cut off")
+            try:
+                chunk: bytes = self._stream.decompress(data, CHUNK)
+            except self._errors as error:
+                raise InvalidArchive(f"invalid {self._name} data: {error}") from None
+            if chunk:
+                return chunk
+
+
+def _xz(source: Source) -> Source:
+    import lzma
+
+    return _Stdlib(
+        source, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY), (lzma.LZMAError, EOFError), "xz"
+    )
+
+
+def _bzip2(source: Source) -> Source:
+    import bz2
+
+    return _Stdlib(source, bz2.BZ2Decompressor, (OSError, EOFError), "bzip2")
 
 
 class _Readable:
