@@ -20,10 +20,25 @@ class InvalidDocument(DataLoss):
 
 def load(data: bytes, what: str, limit: int = MANIFEST_LIMIT) -> dict[str, Any]:
     """The JSON object in `data`; `what` names it in errors."""
+    value = _value(data, what, limit)
+    if not isinstance(value, dict):
+        raise InvalidDocument(f"{what} is not a JSON object")
+    return value
+
+
+def load_list(data: bytes, what: str, limit: int = MANIFEST_LIMIT) -> list[dict[str, Any]]:
+    """The JSON list of objects in `data`."""
+    value = _value(data, what, limit)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise InvalidDocument(f"{what} is not a JSON list of objects")
+    return value
+
+
+def _value(data: bytes, what: str, limit: int) -> Any:
     if len(data) > limit:
         raise InvalidDocument(f"{what} has {len(data)} bytes, more than the {limit} allowed")
     try:
-        value = json.loads(
+        return json.loads(
             data.decode("utf-8"), object_pairs_hook=_unique, parse_int=_integer, parse_constant=_constant
         )
     except InvalidDocument as error:
@@ -32,9 +47,6 @@ def load(data: bytes, what: str, limit: int = MANIFEST_LIMIT) -> dict[str, Any]:
         raise InvalidDocument(f"{what} is nested too deeply") from None
     except ValueError as error:
         raise InvalidDocument(f"{what} is not JSON: {str(error)[:200]}") from None
-    if not isinstance(value, dict):
-        raise InvalidDocument(f"{what} is not a JSON object")
-    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
