@@ -1,8 +1,8 @@
 """Which resolvers of the host a container can use, and the resolv.conf it gets. Pure, but for `read_host`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from scow.network.files import resolv_text
 
@@ -13,8 +13,7 @@ FALLBACK = ("8.8.8.8", "8.8.4.4")
 _LIMIT = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvConf:
+class ResolvConf(NamedTuple):
     """What a resolv.conf says, in its order. invalid: nameservers that are no addresses; other: lines kept as they are."""
 
     nameservers: tuple[str, ...] = ()
@@ -23,7 +22,7 @@ class ResolvConf:
     other: tuple[str, ...] = ()
     invalid: tuple[str, ...] = ()
     path: str = _HOST_FILE
-    fallback: bool = field(default=False)
+    fallback: bool = False
 
 
 def parse(text: str, path: str = _HOST_FILE) -> ResolvConf:
