@@ -88,6 +88,25 @@ class Progress(msgspec.Struct):
     id: str | UnsetType = UNSET
 
 
+class Pushed(msgspec.Struct):
+    Tag: str
+    Digest: str
+    Size: int
+
+
+class PushedLine(msgspec.Struct):
+    """What clients read of a push's answer: the digest under which the tag is there now."""
+
+    progressDetail: ProgressDetail
+    aux: Pushed
+
+
+class SentenceLine(msgspec.Struct):
+    """Text for the user, as load writes it."""
+
+    stream: str
+
+
 class ErrorDetail(msgspec.Struct):
     message: str
 

@@ -158,6 +158,17 @@ class Catalog:
         await tables.put_name(self._database, row)
         self._move_name(row)
 
+    async def add_digest(self, image_id: str, reference: Reference) -> None:
+        """A repository has the image under a digest: after a push."""
+        if image_id not in self._images:
+            raise NoSuchImage(f"No such image: {image_id}")
+        row = DigestRow(reference.name, str(reference.digest), image_id)
+        if self._digests.get((row.repository, row.digest)) == image_id:
+            return
+        await tables.put_digest(self._database, row)
+        self._digests[row.repository, row.digest] = image_id
+        self._refresh(image_id)
+
     async def untag(self, reference: Reference) -> None:
         """Take a name or a repository digest away; no error when there is none."""
         if reference.digest is not None:

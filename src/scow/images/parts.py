@@ -20,6 +20,7 @@ from scow.oci.digest import Digest
 P = ParamSpec("P")
 T = TypeVar("T")
 _DOWNLOADS = 3
+_UPLOADS = 5
 _WORKERS = 6
 
 
@@ -44,6 +45,8 @@ class Parts:
         self.limits = limits
         self.clock = clock
         self.downloads = asyncio.Semaphore(_DOWNLOADS)
+        self.uploads = asyncio.Semaphore(_UPLOADS)
+        self.sessions: dict[str, str] = {}  # locations of broken uploads, see Uploader
         self.inflight: InFlight[None] = InFlight()
         self.progress: dict[Hashable, LayerProgress] = {}
         self._executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="images")

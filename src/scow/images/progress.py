@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from scow.model.transfer import PullProgress
+from scow.model.transfer import PullProgress, PushReport
 
 Report = Callable[[PullProgress], None]
 _INTERVAL = 0.1
@@ -44,3 +44,24 @@ class LayerProgress:
     def _send(self, progress: PullProgress) -> None:
         for report in self._listeners:
             report(progress)
+
+
+class UploadProgress:
+    """What one layer's bar shows in a push; nothing for blobs without a name (configs)."""
+
+    def __init__(self, short_id: str, total: int, report: PushReport) -> None:
+        self._id = short_id
+        self._total = total
+        self._report = report
+        self._last = 0.0
+
+    def status(self, text: str) -> None:
+        if self._id:
+            self._report(PullProgress(text, self._id))
+
+    def at(self, current: int) -> None:
+        """So many bytes are on their way."""
+        now = time.monotonic()
+        if self._id and now - self._last >= _INTERVAL:
+            self._last = now
+            self._report(PullProgress("Pushing", self._id, current, self._total))

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from scow.background import complete
@@ -18,8 +18,9 @@ from scow.images.snapshots import OverlaySnapshots
 from scow.images.trees import Trash, Trees
 from scow.metadata.database import Database
 from scow.model.image import Image
-from scow.model.transfer import Credentials, PullProgress
+from scow.model.transfer import Credentials, Loaded, PullProgress, PushReport
 from scow.oci.digest import Digest
+from scow.oci.platform import Platform
 from scow.oci.reference import Reference
 
 _log = logging.getLogger("scow.images")
@@ -47,6 +48,30 @@ class LocalImageStore:
         from scow.images.pull import pull  # with the HTTP client, decompressors and TLS: an idle daemon has none of it
 
         return await pull(self.parts, reference, platform, credentials, progress)
+
+    async def push(
+        self,
+        reference: Reference,
+        every_tag: bool,
+        platform: str,
+        credentials: Credentials | None,
+        progress: PushReport,
+    ) -> None:
+        from scow.images.push import push  # as for pull
+
+        await push(self.parts, reference, every_tag, platform, credentials, progress)
+
+    def save(self, selection: Sequence[tuple[Image, tuple[Reference, ...]]]) -> AsyncIterator[bytes]:
+        from scow.images.save import Selected, save
+
+        return save(self.parts, [Selected(image, names) for image, names in selection])
+
+    async def load(
+        self, archive: AsyncIterator[bytes], platform: str, progress: Callable[[PullProgress], None]
+    ) -> Sequence[Loaded]:
+        from scow.images.load import load  # with the decompressors
+
+        return await load(self.parts, archive, Platform.parse(platform) if platform else None, progress)
 
     async def tag(self, image_id: str, reference: Reference) -> None:
         if reference.tag is None or reference.digest is not None:

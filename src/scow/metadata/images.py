@@ -167,10 +167,7 @@ async def insert_image(
             [(row.chain_id, row.diff_id, row.directory, row.size, int(row.independent)) for row in layers],
         )
         _put_names(connection, names)
-        connection.executemany(
-            "insert or replace into image_digests (repository, digest, image_id) values (?, ?, ?)",
-            [(row.repository, row.digest, row.image_id) for row in digests],
-        )
+        _put_digests(connection, digests)
 
     await database.write(work)
 
@@ -184,6 +181,18 @@ def _put_names(connection: sqlite3.Connection, names: Iterable[NameRow]) -> None
     connection.executemany(
         "insert or replace into image_names (name, image_id, tagged_at) values (?, ?, ?)",
         [(row.name, row.image_id, row.tagged_at) for row in names],
+    )
+
+
+async def put_digest(database: Database, row: DigestRow) -> None:
+    """A repository has an image under a digest."""
+    await database.write(lambda connection: _put_digests(connection, (row,)))
+
+
+def _put_digests(connection: sqlite3.Connection, digests: Iterable[DigestRow]) -> None:
+    connection.executemany(
+        "insert or replace into image_digests (repository, digest, image_id) values (?, ?, ?)",
+        [(row.repository, row.digest, row.image_id) for row in digests],
     )
 
 

@@ -1,6 +1,7 @@
 """Values of image transfers: who asks a registry, and how far a transfer is."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +28,31 @@ class PullProgress:
     id: str = ""
     current: int = 0
     total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PushedTag:
+    """A tag that has been pushed: the digest of its manifest and the manifest's size in bytes."""
+
+    tag: str
+    digest: str
+    size: int
+
+
+PushReport = Callable[[PullProgress | PushedTag], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Text for the user in an answer that tells progress, with its newline."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One image that a load made: its id, the names it was given, and whose names those were before: name to id."""
+
+    image_id: str
+    names: tuple[str, ...] = ()
+    replaced: dict[str, str] = field(default_factory=dict)

@@ -1,24 +1,19 @@
 """Routes of images."""
 
-import binascii
-
-from scow.api.create import AuthBody, BootstrapBody
-from scow.api.image import AuthAnswer, DeletedItem
+from scow.api.create import BootstrapBody
+from scow.api.image import DeletedItem
 from scow.api.values import UNSET
-from scow.engine.images import login as logging_in
 from scow.engine.images import pull as pulling
 from scow.engine.images import query, remove, tag
-from scow.engine.ports import Credentials, ProgressCallback
-from scow.errors import Internal, InvalidArgument, ScowError, Unauthenticated, Unavailable, Unsupported
+from scow.engine.ports import ProgressCallback
+from scow.errors import Internal, InvalidArgument, Unauthenticated, Unavailable, Unsupported
 from scow.oci.digest import Digest
 from scow.oci.platform import Platform
 from scow.oci.reference import Reference
-from scow.server.docker import body as bodies
 from scow.server.docker.call import Call
 from scow.server.docker.convert.image import show_history, show_image, show_image_summary
 from scow.server.docker.progress import answer
-
-_MAX_AUTH = 64 << 10
+from scow.server.docker.registry import registry_auth
 
 
 async def list_images(call: Call) -> None:
@@ -78,32 +73,6 @@ def pull_reference(name: str, tag_or_digest: str) -> Reference:
     return reference
 
 
-def registry_auth(call: Call) -> Credentials | None:
-    """The X-Registry-Auth header; None when there is none, or when it cannot be read (as Docker treats it on pull)."""
-    text = call.request.headers.get("x-registry-auth", "")
-    if not text or len(text) > _MAX_AUTH:
-        return None
-    try:
-        plain = text.translate(_URL_SAFE).rstrip("=")
-        raw = binascii.a2b_base64(plain + "=" * (-len(plain) % 4))
-        return _credentials(bodies.decode(raw, AuthBody))
-    except (binascii.Error, ValueError, ScowError):
-        return None
-
-
-_URL_SAFE = str.maketrans("-_", "+/")
-
-
-def _credentials(wire: AuthBody) -> Credentials:
-    username, password = wire.username, wire.password
-    if wire.auth and not username:
-        try:
-            username, _, password = binascii.a2b_base64(wire.auth).decode().partition(":")
-        except (binascii.Error, ValueError):
-            raise InvalidArgument("auth is not base64 of username:password") from None
-    return Credentials(username, password, wire.identitytoken, wire.registrytoken, wire.server_address)
-
-
 async def tag_image(call: Call) -> None:
     """POST /images/{name}/tag"""
     repo = call.text("repo")
@@ -120,13 +89,6 @@ async def remove_image(call: Call) -> None:
         raise InvalidArgument("image name cannot be blank")
     removed = await remove.remove(call.engine, call.name, force=call.flag("force"), prune=not call.flag("noprune"))
     call.send([DeletedItem(item.untagged or UNSET, item.deleted or UNSET) for item in removed])
-
-
-async def auth(call: Call) -> None:
-    """POST /auth"""
-    wire = await call.json(AuthBody)
-    token = await logging_in.login(call.engine, _credentials(wire))
-    call.send(AuthAnswer(token, "Login Succeeded"))
 
 
 async def bootstrap(call: Call) -> None:

@@ -6,15 +6,17 @@ The head goes out with the first line: what fails before has its own status; wha
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from scow.api.image import ErrorDetail, ErrorLine, Progress, ProgressDetail
+from scow.api.image import ErrorDetail, ErrorLine, Progress, ProgressDetail, Pushed, PushedLine, SentenceLine
 from scow.api.values import UNSET
 from scow.background import spawn
-from scow.engine.ports import PullProgress
+from scow.engine.ports import PullProgress, PushedTag
 from scow.errors import ScowError
+from scow.model.transfer import Sentence
 from scow.server.docker.call import Call, encode
 from scow.server.http.request import Stream
 
-Work = Callable[[Callable[[PullProgress], None]], Awaitable[object]]
+Step = PullProgress | PushedTag | Sentence
+Work = Callable[[Callable[[Step], None]], Awaitable[object]]
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -22,13 +24,14 @@ class _Lines:
     """Lines to be written. Of one bar's steps only the newest is kept, so that a slow client costs no memory."""
 
     def __init__(self) -> None:
-        self._waiting: dict[object, PullProgress] = {}
+        self._waiting: dict[object, Step] = {}
         self._number = 0
         self.ready = asyncio.Event()
 
-    def add(self, step: PullProgress) -> None:
+    def add(self, step: Step) -> None:
         self._number += 1
-        key: object = (step.id, step.status) if step.total or step.current else self._number
+        measured = isinstance(step, PullProgress) and (step.total or step.current)
+        key: object = (step.id, step.status) if isinstance(step, PullProgress) and measured else self._number
         self._waiting[key] = step
         self.ready.set()
 
@@ -38,13 +41,16 @@ class _Lines:
         return b"".join(line(step) for step in waiting.values())
 
 
-async def answer(call: Call, work: Work, name: str) -> None:
-    """Run `work` with a progress callback and stream what it tells. The client's leaving cancels it."""
+async def answer(call: Call, work: Work, name: str, *, errors_in_stream: bool = False) -> None:
+    """Run `work` with a progress callback and stream what it tells. The client's leaving cancels it.
+
+    With `errors_in_stream` an error is a line of the answer also when it is the first one.
+    """
     call.request.cancel_when_left()
     lines = _Lines()
     loop = asyncio.get_running_loop()
 
-    def tell(step: PullProgress) -> None:
+    def tell(step: Step) -> None:
         loop.call_soon_threadsafe(lines.add, step)
 
     async def run() -> ScowError | None:
@@ -69,6 +75,8 @@ async def answer(call: Call, work: Work, name: str) -> None:
         if text:
             stream = stream or call.stream()
             await stream.write(text)
+        if errors_in_stream:
+            stream = stream or call.stream()
         await _finish(call, task.result(), stream)
     finally:
         task.cancel()
@@ -84,8 +92,12 @@ async def _finish(call: Call, error: ScowError | None, stream: Stream | None) ->
     await stream.end()
 
 
-def line(step: PullProgress) -> bytes:
+def line(step: Step) -> bytes:
     """One step, as Docker writes it."""
+    if isinstance(step, Sentence):
+        return encode(SentenceLine(step.text)) + b"\r\n"
+    if isinstance(step, PushedTag):
+        return encode(PushedLine(ProgressDetail(), Pushed(step.tag, step.digest, step.size))) + b"\r\n"
     wire = Progress(step.status)
     if step.id:
         wire.id = step.id

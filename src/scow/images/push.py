@@ -1,0 +1,253 @@
+"""Push: the blobs and the manifest of an image, as they are in the store, into a repository.
+
+What came from a registry goes out with the same bytes, so both sides have the same digests. Layers go in parallel, the
+manifest last: before it nobody sees anything of the image.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from scow.background import complete
+from scow.errors import DataLoss, InvalidArgument, NotFound
+from scow.images.layer import first_error
+from scow.images.parts import Parts
+from scow.images.progress import UploadProgress
+from scow.images.registry.client import connect_to
+from scow.images.registry.upload import MissingBlob, Uploader
+from scow.model.image import Image
+from scow.model.transfer import Credentials, PullProgress, PushedTag, PushReport
+from scow.oci import manifest as manifests
+from scow.oci.descriptor import Descriptor
+from scow.oci.digest import Digest
+from scow.oci.documents import MANIFEST_LIMIT
+from scow.oci.manifest import Manifest
+from scow.oci.platform import Platform
+from scow.oci.reference import Reference
+
+_BLOCK = 1 << 20
+_MOUNTS = 3
+"""From how many repositories a blob is tried to be mounted."""
+
+
+class NothingToPush(NotFound):
+    """No local image has the name."""
+
+
+class WrongPlatform(NotFound):
+    """The local image is not for the platform that shall be pushed."""
+
+
+@dataclass(slots=True)
+class _Push:
+    """One repository's push. `there` are the digests that the repository is known to have."""
+
+    parts: Parts
+    uploader: Uploader
+    reference: Reference
+    report: PushReport
+    there: set[str] = field(default_factory=set)
+
+
+async def push(
+    parts: Parts,
+    reference: Reference,
+    every_tag: bool,
+    platform: str,
+    credentials: Credentials | None,
+    report: PushReport,
+) -> None:
+    """See ImageStore.push."""
+    wanted = Platform.parse(platform) if platform else None
+    report(PullProgress(f"The push refers to repository [{reference.name}]"))
+    if reference.digest is not None:
+        raise InvalidArgument("cannot push a digest reference")
+    chosen = _chosen(parts, reference, every_tag)
+    if wanted is not None:
+        for _, image in chosen:
+            _check_platform(image, wanted)
+    client = await connect_to(reference.domain, parts.settings, credentials)
+    try:
+        uploader = Uploader(client, client.endpoint.url, reference, parts.settings.policy, parts.sessions)
+        work = _Push(parts, uploader, reference, report)
+        for name, image in chosen:
+            await _one(work, name, image)
+    finally:
+        await client.close()
+
+
+def _chosen(parts: Parts, reference: Reference, every_tag: bool) -> list[tuple[Reference, Image]]:
+    """Names and their images, in the order of the tags."""
+    catalog = parts.catalog
+    in_repository = sorted(
+        (name for name in map(Reference.parse, catalog.names) if name.name == reference.name),
+        key=lambda name: name.tag or "",
+    )
+    if not in_repository:
+        raise NothingToPush(f"An image does not exist locally with the tag: {reference.familiar_name}")
+    wanted = in_repository if every_tag else [reference.with_default_tag()]
+    found = [(name, catalog.named(name)) for name in wanted]
+    for name, image in found:
+        if image is None:
+            raise NothingToPush(f"tag does not exist: {name.familiar}")
+    return [(name, image) for name, image in found if image is not None]
+
+
+def _check_platform(image: Image, wanted: Platform) -> None:
+    actual = Platform.normalised(image.os, image.architecture, image.variant)
+    if wanted.runs(actual) is None:
+        raise WrongPlatform(
+            f"image with reference {image.tags[0] if image.tags else image.id} was found but does not match the "
+            f"specified platform: wanted {wanted}, actual: {actual}"
+        )
+
+
+async def _one(work: _Push, name: Reference, image: Image) -> None:
+    """One tag: blobs, then the manifest, then the digest becomes one of the image's names."""
+    parts = work.parts
+    digests = list(parts.catalog.blobs_of(image.id))
+    try:
+        with parts.catalog.hold(digests):
+            row = parts.catalog.rows[image.id]
+            data = await parts.run(parts.blobs.read, Digest.parse(row.manifest), MANIFEST_LIMIT)
+            manifest = manifests.parse(data, row.media_type)
+            if not isinstance(manifest, Manifest):
+                raise DataLoss(f"manifest {row.manifest} of {name.familiar} is an index")
+            await _blobs(work, image, manifest)
+            tag = name.tag or ""
+            try:
+                await work.uploader.manifest(data, row.media_type, tag)
+            except MissingBlob:
+                # What a registry says to have may be on its way out: bring everything, asking nothing.
+                work.there.clear()
+                await _blobs(work, image, manifest, blind=True)
+                await work.uploader.manifest(data, row.media_type, tag)
+            digest = Digest.of(data)
+            await parts.catalog.add_digest(image.id, name.with_digest(digest))
+    finally:
+        await complete(parts.give_up((), digests), "give-up")
+    work.report(PullProgress(f"{tag}: digest: {digest} size: {len(data)}"))
+    work.report(PushedTag(tag, digest, len(data)))
+
+
+async def _blobs(work: _Push, image: Image, manifest: Manifest, blind: bool = False) -> None:
+    """Config and layers, each once, several at a time."""
+    layers = {layer.digest: (layer, Digest.parse(id_).short) for layer, id_ in _top_first(manifest, image.diff_ids)}
+    for _, short in layers.values():
+        work.report(PullProgress("Preparing", short))
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_blob(work, manifest.config, "", blind), name="push-config")
+            for layer, short in layers.values():
+                group.create_task(_blob(work, layer, short, blind), name=f"push-{short}")
+    except BaseExceptionGroup as error:
+        raise first_error(error) from None
+
+
+def _top_first(manifest: Manifest, diff_ids: Sequence[str]) -> list[tuple[Descriptor, str]]:
+    return list(zip(manifest.layers, diff_ids, strict=True))[::-1]
+
+
+async def _blob(work: _Push, descriptor: Descriptor, short: str, blind: bool) -> None:
+    """See that the repository has a blob: it has it, it takes it from another repository, or it gets it."""
+    parts, uploader = work.parts, work.uploader
+    progress = UploadProgress(short, descriptor.size, work.report)
+    if short and "foreign" in descriptor.media_type:
+        progress.status("Skipped foreign layer")
+        return
+    if parts.uploads.locked():
+        progress.status("Waiting")
+    async with parts.uploads:
+        if not blind and (descriptor.digest in work.there or await uploader.exists(descriptor)):
+            work.there.add(descriptor.digest)
+            progress.status("Layer already exists")
+            return
+        session = None
+        for source in _sources(work, descriptor.digest) if not blind else ():
+            session = await uploader.mount(descriptor, source)
+            if session is None:
+                work.there.add(descriptor.digest)
+                progress.status(f"Mounted from {source}")
+                return
+        content = Content(parts, descriptor)
+        try:
+            await uploader.blob(descriptor, content.read, progress.at, session)
+        finally:
+            content.close()
+        work.there.add(descriptor.digest)
+        progress.at(descriptor.size)
+        progress.status("Pushed")
+
+
+def _sources(work: _Push, digest: str) -> list[str]:
+    """Other repositories of the same registry that are known to have had a blob."""
+    catalog, target = work.parts.catalog, work.reference
+    found: dict[str, None] = {}
+    for image in catalog.images():
+        if digest in catalog.blobs_of(image.id):
+            for text in image.digests:
+                other = Reference.parse(text)
+                if other.domain == target.domain and other.path != target.path:
+                    found[other.path] = None
+    return list(found)[:_MOUNTS]
+
+
+class Content:
+    """A blob of the store, read in threads a block ahead, and verified on the way: a damaged one never goes out whole."""
+
+    def __init__(self, parts: Parts, descriptor: Descriptor) -> None:
+        self._parts = parts
+        self._descriptor = descriptor
+        self._hash = hashlib.new(descriptor.digest.algorithm)
+        self._hashed = 0
+        self._fd = -1
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes from start to end. DataLoss before the last of the blob's bytes when it is damaged."""
+        block = self._parts.submit(self._block, start, end)
+        try:
+            while start < end:
+                data = await asyncio.shield(block)
+                start += len(data)
+                if start < end:
+                    block = self._parts.submit(self._block, start, end)
+                yield data
+        finally:
+            await asyncio.wait([block])  # it uses the descriptor and the hash
+
+    def _block(self, start: int, end: int) -> bytes:
+        """One block; whatever comes before it has been hashed then."""
+        if self._fd < 0:
+            self._fd = self._open()
+        while self._hashed < start:
+            self._take(os.pread(self._fd, min(_BLOCK, start - self._hashed), self._hashed), self._hashed)
+        data = os.pread(self._fd, min(_BLOCK, end - start), start)
+        self._take(data, start)
+        return data
+
+    def _open(self) -> int:
+        digest = self._descriptor.digest
+        try:
+            fd = os.open(self._parts.blobs.path(digest), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            raise NotFound(f"blob {digest} is missing") from None
+        if os.fstat(fd).st_size != self._descriptor.size:
+            os.close(fd)
+            raise DataLoss(f"blob {digest} is damaged: it has not the {self._descriptor.size} bytes it should have")
+        return fd
+
+    def _take(self, data: bytes, start: int) -> None:
+        if not data:
+            raise DataLoss(f"blob {self._descriptor.digest} is damaged")
+        if start + len(data) > self._hashed:
+            self._hash.update(memoryview(data)[self._hashed - start :])
+            self._hashed = start + len(data)
+            if self._hashed == self._descriptor.size and self._hash.hexdigest() != self._descriptor.digest.hex:
+                raise DataLoss(f"blob {self._descriptor.digest} is damaged")
