@@ -22,6 +22,7 @@ COMMANDS = {
     "port": "port",
     "ps": "ps",
     "pull": "pull",
+    "push": "push",
     "rename": "rename",
     "restart": "restart",
     "rm": "rm",
@@ -69,6 +70,7 @@ GROUPS = {
         "list": "images",
         "ls": "images",
         "pull": "pull",
+        "push": "push",
         "remove": "rmi",
         "rm": "rmi",
         "tag": "tag",
@@ -88,12 +90,12 @@ GROUPS = {
 
 # Known to Docker's users and not there yet: refused by name.
 UNSUPPORTED = frozenset(
-    "build builder buildx checkpoint commit compose config context cp export import load manifest node plugin push save "
+    "build builder buildx checkpoint commit compose config context cp export import load manifest node plugin save "
     "search secret service stack stats swarm trust update".split()
 )
 UNSUPPORTED_IN_GROUP = {
     "container": frozenset("commit cp export stats update".split()),
-    "image": frozenset("build import load prune push save".split()),
+    "image": frozenset("build import load prune save".split()),
     "network": frozenset("connect create disconnect prune remove rm".split()),
     "system": frozenset("df dial-stdio prune".split()),
     "volume": frozenset(("update",)),

@@ -16,6 +16,8 @@ from scow.model.task import LogTarget as LogTarget
 from scow.model.task import TaskSpec as TaskSpec
 from scow.model.transfer import Credentials as Credentials
 from scow.model.transfer import PullProgress as PullProgress
+from scow.model.transfer import PushedTag as PushedTag
+from scow.model.transfer import PushReport as PushReport
 from scow.oci.reference import Reference
 from scow.oci.runtime import Mount, Process
 
@@ -121,6 +123,16 @@ class ImageStore(Protocol):
         progress: Callable[[PullProgress], None],
     ) -> Image:
         """Fetch, verify, unpack and name an image. Cancelling the task stops the pull and leaves nothing visible."""
+
+    async def push(
+        self,
+        reference: Reference,
+        every_tag: bool,
+        platform: str,
+        credentials: Credentials | None,
+        progress: PushReport,
+    ) -> None:
+        """Bring the image of a name (`every_tag`: of every tag of its repository) to its registry."""
 
     async def tag(self, image_id: str, reference: Reference) -> None: ...
 

@@ -3,7 +3,7 @@
 docs/compat/operations.md is made from it; see docs/compat/check.
 """
 
-from scow.server.docker import absent, containers, execs, images, networks, streams, system, volumes
+from scow.server.docker import absent, containers, execs, images, networks, registry, streams, system, volumes
 from scow.server.docker.absent import Handler, refused, refused_for_container, refused_for_image
 
 _SWARM = (
@@ -22,7 +22,7 @@ ROUTES: dict[str, Handler] = {
     "GET /info": system.info,
     "GET /events": system.events,
     "GET /system/df": system.disk_usage,
-    "POST /auth": images.auth,
+    "POST /auth": registry.auth,
     # containers
     "GET /containers/json": containers.list_containers,
     "POST /containers/create": containers.create,
@@ -64,7 +64,7 @@ ROUTES: dict[str, Handler] = {
     "GET /images/*/history": images.history,
     "GET /images/*/attestations": refused_for_image("reading attestations"),
     "GET /images/*/get": refused_for_image("saving images"),
-    "POST /images/*/push": refused("pushing images"),
+    "POST /images/*/push": registry.push,
     "POST /images/*/tag": images.tag_image,
     "DELETE /images/*": images.remove_image,
     "POST /commit": absent.commit,
