@@ -1,0 +1,50 @@
+"""Requests whose body is a stream: sent in chunks as it is read, the answer's head read when all has been sent.
+
+A daemon that refuses in the middle answers and closes: its answer counts, not the broken pipe.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from scow.client.api import Client, Exchange, Request
+from scow.client.http1 import query
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from scow.client.api import Response
+
+_PIECE = 1 << 20
+
+
+def from_descriptor(fd: int) -> Callable[[], bytes]:
+    """A source that reads a file descriptor."""
+    return lambda: posix.read(fd, _PIECE)
+
+
+def upload(
+    client: Client,
+    method: str,
+    path: str,
+    params: Sequence[tuple[str, str]],
+    source: Callable[[], bytes],
+    headers: Sequence[tuple[str, str]] = (("Content-Type", "application/x-tar"),),
+) -> Response:
+    """Sends what `source` gives until b"" as a chunked body; the connection is not used before or again."""
+    connection = client.open()
+    request = Request(method, path + query(params), headers, None)
+    head = client.render(request)
+    head = head.replace(b"\r\nContent-Length: 0\r\n", b"\r\nTransfer-Encoding: chunked\r\n", 1)
+    try:
+        connection.send(head)
+    except OSError as error:
+        raise client.endpoint.unreachable(error) from error
+    try:
+        while piece := source():
+            connection.send(b"%x\r\n" % len(piece) + piece + b"\r\n")
+        connection.send(b"0\r\n\r\n")
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the daemon has answered already
+    return Exchange(client, connection, request).answer()

@@ -1,0 +1,376 @@
+"""Load: an archive of images from outside becomes images of this store, all of them or none.
+
+The archive is spooled into scratch files (their digests taken on the way), its documents are read, the layers that are
+not there are unpacked and verified; then one sync, and the images appear one after another. A layer that comes
+compressed is kept as it came; one that comes as a plain tar is kept compressed.
+"""
+
+import asyncio
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+from scow.background import complete
+from scow.errors import Internal
+from scow.images import config as config_documents
+from scow.images.blobs import BlobStore, sync
+from scow.images.decompress import Decompressed
+from scow.images.layer import CorruptLayer, unpack_into
+from scow.images.layouts import Candidate, candidates
+from scow.images.lowerlinks import complete_links
+from scow.images.parts import Parts
+from scow.images.pipe import Pipe
+from scow.images.progress import Report
+from scow.images.spool import Spool, SpooledFile, spool
+from scow.images.trees import delete_tree
+from scow.images.unpack import Unpacked
+from scow.metadata.images import ImageRow, LayerRow
+from scow.model.image import Image
+from scow.model.transfer import Loaded, PullProgress
+from scow.oci import manifest as manifests
+from scow.oci import media
+from scow.oci.descriptor import Descriptor
+from scow.oci.digest import Digest
+from scow.oci.documents import MANIFEST_LIMIT
+from scow.oci.image import chain_ids
+from scow.oci.manifest import Manifest, render_manifest
+from scow.oci.platform import Platform
+
+_LEVEL = 2  # of ISA-L's 0-3
+_READ = 1 << 20
+_KINDS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
+
+
+@dataclass(slots=True)
+class _Layer:
+    """A layer to be brought: where it lies in its chain, its file, the blob it has to be ("" media type: any)."""
+
+    chain_id: str
+    below: tuple[str, ...]
+    diff_id: str
+    file: SpooledFile
+    wanted: Descriptor | None
+    short: str = ""
+
+
+@dataclass(slots=True)
+class _Brought:
+    descriptor: Descriptor
+    directory: str = ""
+    unpacked: Unpacked | None = None
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What a load brings: images, and the layers' blobs by (chain id, the wanted blob)."""
+
+    images: list[Candidate]
+    held: list[str] = field(default_factory=list)
+    brought: dict[tuple[str, str], Descriptor] = field(default_factory=dict)
+
+
+async def load(
+    parts: Parts, archive: AsyncIterator[bytes], platform: Platform | None, report: Report
+) -> Sequence[Loaded]:
+    """See ImageStore.load."""
+    directory = f"{parts.scratch}/load-{secrets.token_hex(8)}"
+    await parts.run(os.mkdir, directory, 0o700)
+    try:
+        spooled = await _spool(parts, archive, directory)
+        plan = _Plan(await parts.run(_read, spooled, platform))
+        for image in plan.images:
+            plan.held += [*chain_ids(image.config.diff_ids), *_digests(image)]
+        try:
+            with parts.catalog.hold(plan.held):
+                await complete(_bring(parts, plan, report), "load layers")
+                return await complete(_publish(parts, plan), "load")
+        finally:
+            digests = [*plan.held, *(str(each.digest) for each in plan.brought.values())]
+            chains = [chain_id for image in plan.images for chain_id in chain_ids(image.config.diff_ids)]
+            await complete(parts.give_up(chains, [digest for digest in digests if digest not in chains]), "load: tidy")
+    finally:
+        await complete(parts.run(delete_tree, directory), "load: scratch")
+
+
+def _read(spooled: Spool, platform: Platform | None) -> list[Candidate]:
+    found = candidates(spooled, platform)
+    for each in found:
+        config_documents.container_config(each.config.config)
+    return found
+
+
+def _digests(image: Candidate) -> list[str]:
+    layers = [str(layer.digest) for layer in image.manifest.layers] if image.manifest else []
+    return [str(image.id), *map(str, image.documents), *layers, str(Digest.of(image.manifest_data))]
+
+
+async def _spool(parts: Parts, archive: AsyncIterator[bytes], directory: str) -> Spool:
+    pipe = Pipe(asyncio.get_running_loop())
+    worker = parts.submit(spool, pipe.read, directory, parts.limits)
+    worker.add_done_callback(lambda _: pipe.close())
+    try:
+        async for chunk in archive:
+            if not await pipe.put(chunk):
+                break
+        pipe.finish()
+        return await asyncio.shield(worker)
+    except BaseException as error:
+        pipe.finish(error)
+        while not worker.done():
+            try:
+                await asyncio.wait([worker])
+            except asyncio.CancelledError:
+                continue
+        if not worker.cancelled():
+            worker.exception()
+        raise
+
+
+# ---------------------------------------------------------------- layers
+
+
+async def _bring(parts: Parts, plan: _Plan, report: Report) -> None:
+    """Every layer into the store and the catalog; all threads have ended when this returns or raises."""
+    jobs: dict[tuple[str, str], _Layer] = {}
+    for image in plan.images:
+        for layer in _layers(image):
+            key = _key(layer)
+            local = _local(parts, layer)
+            if local is not None:
+                plan.brought[key] = local
+            else:
+                jobs.setdefault(key, layer)
+    first: dict[str, _Layer] = {}
+    for layer in jobs.values():
+        if layer.chain_id not in parts.catalog.layers:
+            first.setdefault(layer.chain_id, layer)
+    results = await asyncio.gather(
+        *(_one(parts, layer, first.get(layer.chain_id) is layer, report) for layer in jobs.values()),
+        return_exceptions=True,
+    )
+    brought = dict(zip(jobs, results, strict=True))
+    failed = next((each for each in results if isinstance(each, BaseException)), None)
+    try:
+        if failed is not None:
+            raise failed
+        for key, layer in sorted(jobs.items(), key=lambda item: len(item[1].below)):
+            result = brought[key]
+            assert isinstance(result, _Brought)
+            plan.brought[key] = result.descriptor
+            if result.directory:
+                await _arrive(parts, layer, result)
+    finally:
+        for result in results:
+            if isinstance(result, _Brought):
+                plan.brought.setdefault(("", str(result.descriptor.digest)), result.descriptor)
+                if result.directory:
+                    parts.trees.remove(result.directory)
+
+
+def _layers(image: Candidate) -> list[_Layer]:
+    chain = chain_ids(image.config.diff_ids)
+    compressed = image.manifest is not None and all(
+        "+" in layer.media_type or "gzip" in layer.media_type or "zstd" in layer.media_type
+        for layer in image.manifest.layers
+    )
+    if not compressed:
+        image.manifest, image.manifest_data, image.documents = None, b"", {}
+    return [
+        _Layer(
+            chain_id,
+            chain[:number],
+            image.config.diff_ids[number],
+            image.layers[number],
+            image.manifest.layers[number] if image.manifest else None,
+            Digest(image.config.diff_ids[number]).short,
+        )
+        for number, chain_id in enumerate(chain)
+    ]
+
+
+def _key(layer: _Layer) -> tuple[str, str]:
+    return layer.chain_id, str(layer.wanted.digest) if layer.wanted else ""
+
+
+def _local(parts: Parts, layer: _Layer) -> Descriptor | None:
+    """The blob of a layer that is here, unpacked, already: the very one that is wanted, or any of that content."""
+    if layer.chain_id not in parts.catalog.layers:
+        return None
+    if layer.wanted is not None:
+        return layer.wanted if parts.blobs.has(layer.wanted.digest) else None
+    for image in parts.catalog.images():
+        if layer.diff_id not in image.diff_ids:
+            continue
+        row = parts.catalog.rows[image.id]
+        manifest = manifests.parse(parts.blobs.read(Digest(row.listed), MANIFEST_LIMIT), media.OCI_MANIFEST)
+        assert isinstance(manifest, Manifest)
+        descriptor = manifest.layers[image.diff_ids.index(layer.diff_id)]
+        if parts.blobs.has(descriptor.digest):
+            return descriptor
+    return None
+
+
+async def _one(parts: Parts, layer: _Layer, unpack: bool, report: Report) -> _Brought:
+    last = -1
+
+    def tell(done: int) -> None:
+        nonlocal last
+        step = done * 20 // max(layer.file.size, 1)
+        if step != last:
+            last = step
+            report(PullProgress("Loading layer", layer.short, done, layer.file.size))
+
+    return await parts.run(_store, layer, unpack, parts, tell)
+
+
+def _store(layer: _Layer, unpack: bool, parts: Parts, tell: Callable[[int], None]) -> _Brought:
+    """Verify a layer's file, unpack it when that is wanted, and make it a blob. Runs in a worker thread."""
+    kind = _kind(layer.file)
+    directory = parts.trees.create() if unpack else ""
+    packer = _Packer(parts.blobs) if not kind else None
+    done = False
+    try:
+        with open(layer.file.path, "rb", buffering=0) as stream:
+
+            def read() -> bytes:
+                tell(stream.tell())
+                return stream.read(_READ)
+
+            plain = Decompressed(read, parts.limits)
+
+            def source() -> bytes:
+                chunk = plain()
+                if packer is not None:
+                    packer.feed(chunk)
+                return chunk
+
+            unpacked = unpack_into(parts.trees.path(directory), source, parts.limits) if unpack else None
+            while source():
+                pass
+        if plain.digest() != layer.diff_id:
+            raise CorruptLayer(
+                f"layer {layer.short}: its content is {plain.digest()}, not the diff id {layer.diff_id} of the config"
+            )
+        if packer is not None:
+            descriptor = packer.commit()
+        else:
+            descriptor = layer.wanted or Descriptor(f"{media.OCI_LAYER}+{kind}", layer.file.digest, layer.file.size)
+            _keep(layer.file, parts.blobs)
+        done = True
+        return _Brought(descriptor, directory, unpacked)
+    finally:
+        if packer is not None:
+            packer.close()
+        if directory and not done:
+            parts.trees.remove(directory)
+
+
+def _kind(file: SpooledFile) -> str:
+    with open(file.path, "rb") as stream:
+        start = stream.read(4)
+    return next((kind for magic, kind in _KINDS if start.startswith(magic)), "")
+
+
+def _keep(file: SpooledFile, blobs: BlobStore) -> None:
+    """A copy by name only: another image of the archive may need the file, too."""
+    if blobs.has(file.digest):
+        return
+    link = f"{file.path}.{secrets.token_hex(6)}"
+    os.link(file.path, link)
+    blobs.adopt(link, file.digest)
+
+
+class _Packer:
+    """A plain layer on its way to a compressed blob."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        from isal import isal_zlib
+
+        self._compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, 31)  # 31: a gzip header, with time 0
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._ingest = blobs.ingest()
+
+    def feed(self, chunk: bytes) -> None:
+        self._put(self._compressor.compress(chunk))
+
+    def _put(self, data: bytes) -> None:
+        if data:
+            self._hash.update(data)
+            self._size += len(data)
+            self._ingest.write(data)
+
+    def commit(self) -> Descriptor:
+        self._put(self._compressor.flush())
+        digest = Digest(f"sha256:{self._hash.hexdigest()}")
+        self._ingest.commit(digest)
+        return Descriptor(f"{media.OCI_LAYER}+gzip", digest, self._size)
+
+    def close(self) -> None:
+        self._ingest.close()
+
+
+async def _arrive(parts: Parts, layer: _Layer, brought: _Brought) -> None:
+    """The directory becomes a layer of the catalog. From here on it is the catalog's."""
+    unpacked = brought.unpacked
+    assert unpacked is not None
+    row = LayerRow(layer.chain_id, layer.diff_id, brought.directory, unpacked.size, not unpacked.missing_links)
+    if unpacked.missing_links:
+        lowers = await parts.arrived(layer.below)
+        directories = [parts.trees.path(lower.directory) for lower in reversed(lowers)]
+        row = await parts.run(complete_links, parts.trees, row, unpacked.missing_links, directories)
+    brought.directory = ""
+    await parts.arrive(row)
+
+
+# ---------------------------------------------------------------- images
+
+
+async def _publish(parts: Parts, plan: _Plan) -> list[Loaded]:
+    """Documents into the store, everything onto the disk, then the rows."""
+    rows = [_documents(parts, plan, image) for image in plan.images]
+    await parts.run(sync, parts.blobs.root)
+    loaded = []
+    for image, (row, blobs) in zip(plan.images, rows, strict=True):
+        replaced = {}
+        for name in image.names:
+            before = parts.catalog.named(name)
+            if before is not None and before.id != image.id:
+                replaced[name.familiar] = before.id
+        chain = chain_ids(image.config.diff_ids)
+        missing = [chain_id for chain_id in chain if chain_id not in parts.catalog.layers]
+        if missing:
+            raise Internal(f"layer {missing[0]} of {image.id} was not unpacked")
+        layers = [parts.catalog.layers[chain_id] for chain_id in chain]
+        added: Image = await parts.catalog.add(row, image.config, blobs, layers, image.names)
+        loaded.append(Loaded(added.id, tuple(name.familiar for name in image.names), replaced))
+    await parts.export()
+    return loaded
+
+
+def _documents(parts: Parts, plan: _Plan, image: Candidate) -> tuple[ImageRow, list[tuple[str, int]]]:
+    """The image's documents as blobs, its row, and all its blobs."""
+    config = Descriptor(media.OCI_CONFIG, image.id, len(image.config_data))
+    layers = [plan.brought[_key(layer)] for layer in _layers(image)]
+    manifest, data = image.manifest, image.manifest_data
+    if manifest is None:
+        data = render_manifest(config, layers)
+        manifest = Manifest(media.OCI_MANIFEST, config, tuple(layers))
+    listed = manifests.as_oci(manifest, data)
+    digest, listed_digest = Digest.of(data), Digest.of(listed)
+    documents = {**image.documents, image.id: image.config_data, digest: data, listed_digest: listed}
+    for name, content in documents.items():
+        parts.blobs.put(content, name)
+    row = ImageRow(
+        id=str(image.id),
+        manifest=str(digest),
+        media_type=manifest.media_type,
+        manifest_size=len(data),
+        listed=str(listed_digest),
+        listed_size=len(listed),
+        stored_at=parts.clock(),
+    )
+    blobs = [(str(name), len(content)) for name, content in documents.items()]
+    return row, blobs + [(str(layer.digest), layer.size) for layer in layers]

@@ -1,0 +1,199 @@
+"""Save: images as one tar archive that is Docker's archive (manifest.json) and an OCI image layout (index.json) at once.
+
+The blobs are written as they lie in the store, compressed layers compressed: every reader of these archives (docker load
+since 1.10, podman, skopeo, go-containerregistry) takes both, and nothing has to be compressed, decompressed or rebuilt.
+The same images give the same bytes. Every blob is hashed again on its way out.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from scow.background import complete
+from scow.errors import DataLoss, NotFound
+from scow.images.archive.header import BLOCK
+from scow.images.archive.writer import block
+from scow.images.parts import Parts
+from scow.model.image import Image
+from scow.oci import manifest as manifests
+from scow.oci.descriptor import Descriptor
+from scow.oci.digest import Digest
+from scow.oci.documents import MANIFEST_LIMIT
+from scow.oci.manifest import Manifest
+from scow.oci.media import OCI_INDEX
+from scow.oci.reference import Reference
+
+_CHUNK = 4 << 20
+_LARGEST_SIZE = 0o77777777777
+_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """An image to save, with the names that the archive gives it."""
+
+    image: Image
+    names: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Blob:
+    digest: Digest
+    size: int
+    mtime: int
+
+
+async def save(parts: Parts, selection: Sequence[Selected]) -> AsyncIterator[bytes]:
+    """The archive in pieces. What cannot be saved is told before the first piece; later damage breaks off: DataLoss."""
+    images = [each.image for each in selection]
+    blobs = [digest for image in images for digest in parts.catalog.blobs_of(image.id)]
+    chains = [chain_id for image in images for chain_id in image.chain_ids]
+    try:
+        with parts.catalog.hold([*blobs, *chains]):
+            members, documents = await parts.run(_plan, parts, selection)
+            for directory in (b"blobs/", b"blobs/sha256/"):
+                yield block(directory, b"5", mode=0o755)
+            for name in sorted(members):
+                blob = members[name]
+                yield _header(name, blob.size, blob.mtime)
+                async for piece in _pieces(parts, blob):
+                    yield piece
+            for document in sorted(documents):
+                data = documents[document]
+                yield _header(document.encode(), len(data), 0) + data + bytes(-len(data) % BLOCK)
+            yield bytes(2 * BLOCK)
+    finally:
+        await complete(parts.give_up(chains, blobs), "save: tidy")
+
+
+def _header(name: bytes, size: int, mtime: int) -> bytes:
+    if size > _LARGEST_SIZE:
+        record = b" size=%d\n" % size
+        record = b"%d%b" % (len(record) + 2, record)
+        return (
+            block(b"PaxHeaders.0/size", b"x", mode=0o644, size=len(record))
+            + record.ljust(BLOCK, b"\0")
+            + block(name, b"0", mode=0o644, mtime=mtime)
+        )
+    return block(name, b"0", mode=0o644, size=size, mtime=mtime)
+
+
+async def _pieces(parts: Parts, blob: _Blob) -> AsyncIterator[bytes]:
+    """A blob's bytes with their padding, read one piece ahead, verified before the last piece goes out."""
+    path = parts.blobs.path(blob.digest)
+    fd = await parts.run(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
+    digest = hashlib.new(blob.digest.algorithm)
+    size = 0
+
+    def read() -> bytes:
+        data = os.read(fd, _CHUNK)
+        digest.update(data)
+        return data
+
+    reading = parts.submit(read)
+    try:
+        while data := await asyncio.shield(reading):
+            size += len(data)
+            if size > blob.size:
+                break
+            reading = parts.submit(read)
+            if size == blob.size:
+                await asyncio.shield(reading)
+                if f"{blob.digest.algorithm}:{digest.hexdigest()}" != blob.digest:
+                    break
+                data += bytes(-size % BLOCK)
+            yield data
+        if size != blob.size or f"{blob.digest.algorithm}:{digest.hexdigest()}" != blob.digest:
+            raise DataLoss(f"blob {blob.digest} is damaged: run `scow system check --repair`")
+    finally:
+        while not reading.done():
+            try:
+                await asyncio.wait([reading])
+            except asyncio.CancelledError:
+                continue
+        os.close(fd)
+
+
+# ---------------------------------------------------------------- what goes in
+
+
+def _plan(parts: Parts, selection: Sequence[Selected]) -> tuple[dict[bytes, _Blob], dict[str, bytes]]:
+    """(blobs by member name, documents by member name). Reads the manifests."""
+    members: dict[bytes, _Blob] = {}
+    items: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
+    repositories: dict[str, dict[str, str]] = {}
+    for each in selection:
+        image = each.image
+        row = parts.catalog.rows[image.id]
+        data = parts.blobs.read(Digest(row.manifest), MANIFEST_LIMIT)
+        manifest = manifests.parse(data, row.media_type)
+        assert isinstance(manifest, Manifest)  # rows are made from manifests only
+        created = _seconds(image.created)
+        top = Descriptor(row.media_type, Digest(row.manifest), row.manifest_size)
+        for descriptor in (manifest.config, *manifest.layers, top):
+            _check(parts, descriptor)
+            members.setdefault(_path(descriptor).encode(), _Blob(descriptor.digest, descriptor.size, created))
+        items.append(_item(image, each.names, manifest))
+        entries.extend(_entries(top, each.names))
+        for name in each.names:
+            layer = manifest.layers[-1].digest.hex if manifest.layers else ""
+            repositories.setdefault(name.familiar_name, {})[name.tag or ""] = layer
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
+    documents = {"index.json": _json(index), "manifest.json": _json(items), "oci-layout": _LAYOUT}
+    if repositories:
+        documents["repositories"] = _json(repositories)
+    return members, documents
+
+
+def _item(image: Image, names: Sequence[Reference], manifest: Manifest) -> dict[str, Any]:
+    sources = {diff_id: layer.document() for diff_id, layer in zip(image.diff_ids, manifest.layers, strict=True)}
+    return {
+        "Config": _path(manifest.config),
+        "RepoTags": [name.familiar for name in names] or None,
+        "Layers": [_path(layer) for layer in manifest.layers],
+        "LayerSources": sources,
+    }
+
+
+def _entries(top: Descriptor, names: Sequence[Reference]) -> list[dict[str, Any]]:
+    if not names:
+        return [top.document()]
+    return [
+        {
+            **top.document(),
+            "annotations": {"io.containerd.image.name": str(name), "org.opencontainers.image.ref.name": name.tag},
+        }
+        for name in names
+    ]
+
+
+def _check(parts: Parts, descriptor: Descriptor) -> None:
+    try:
+        size = os.stat(parts.blobs.path(descriptor.digest)).st_size
+    except FileNotFoundError:
+        raise NotFound(f"blob {descriptor.digest} is missing: run `scow system check --repair`") from None
+    if size != descriptor.size:
+        raise DataLoss(f"blob {descriptor.digest} is damaged: run `scow system check --repair`")
+
+
+def _path(descriptor: Descriptor) -> str:
+    return f"blobs/{descriptor.digest.algorithm}/{descriptor.digest.hex}"
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _seconds(created: str) -> int:
+    """The image's creation time for the members' mtime, 0 when it has none that a header can hold."""
+    try:
+        moment = datetime.fromisoformat(created[:19] + "+00:00").timestamp()
+    except ValueError:
+        return 0
+    return min(max(int(moment), 0), _LARGEST_SIZE)
