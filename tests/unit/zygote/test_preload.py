@@ -1,6 +1,5 @@
 """What a monitor needs is there before the first fork: a life of one imports nothing and opens no source file."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -68,15 +67,41 @@ from scow.zygote import main, preload, rehearsal
 signal.signal(signal.SIGCHLD, main._ignore)
 preload.load()
 fds = os.listdir("/proc/self/fd")
+made = []
+def hook(event, arguments):
+    if event == "os.mkdir" or event == "open" and arguments[2] & os.O_CREAT:
+        made.append(str(arguments[0]))
+sys.addaudithook(hook)
 rehearsal.rehearse()
+# Killed in the middle it leaves nothing either: all its files are in a file system that only it can reach.
+assert not [path for path in made if path.startswith("/") and not path.startswith("/proc/self/fd/")], made
 assert os.listdir("/proc/self/fd") == fds
 try:
     pid = os.waitpid(-1, os.WNOHANG)
     raise AssertionError(f"a child is left: {pid}")
 except ChildProcessError:
     pass
-print(os.getpid())
 """
     )
     assert done.returncode == 0, done.stderr
-    assert not os.path.exists(f"/dev/shm/scow-rehearsal-{done.stdout.strip()}")
+
+
+def test_a_slow_rehearsal_is_cut_short() -> None:
+    done = run(
+        """
+import itertools, sys
+sys.path.append(sys.argv[1])
+from scow.zygote import rehearsal
+played = []
+rehearsal._play = played.append
+rehearsal.mounts.new = lambda kind, data: 0
+rehearsal.os.listdir = lambda path: []
+for seconds, times in ((0, rehearsal._TIMES), (0.5, 2)):
+    clock = itertools.count()
+    rehearsal.time.monotonic = lambda: next(clock) * seconds
+    rehearsal.rehearse()
+    assert len(played) == times, (seconds, played)
+    played.clear()
+"""
+    )
+    assert done.returncode == 0, done.stderr
