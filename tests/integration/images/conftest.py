@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from scow.images.registry import transport
 from tests.integration.images.faultreg import FaultRegistry
 from tests.integration.images.world import World
 
@@ -18,10 +17,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultRegistry]:
-    monkeypatch.setattr(transport, "_FIRST_DELAY", 0.001)
-    monkeypatch.setattr(transport, "_LONGEST_DELAY", 0.01)
-    monkeypatch.setattr(transport, "_READ_TIMEOUT", 0.5)
+def faulty() -> Iterator[FaultRegistry]:
     registry = FaultRegistry()
     yield registry
     registry.close()

@@ -3,9 +3,11 @@
 import asyncio
 import os
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from scow.images.registry.policy import Policy
 from scow.images.snapshots import OverlaySnapshots
 from scow.images.store import LocalImageStore, open_store
 from scow.metadata import images, volumes
@@ -17,6 +19,14 @@ from scow.oci.reference import Reference
 T = TypeVar("T")
 
 
+async def _at_once(_seconds: float) -> None:
+    await asyncio.sleep(0)
+
+
+QUICK = Policy(read_timeout=0.5, connect_timeout=2.0, sleep=_at_once)
+"""Retries as in a daemon, but without waiting."""
+
+
 class World:
     """A store. `reopen` is what a new daemon would do; `leftovers` is what lies on disk."""
 
@@ -24,6 +34,7 @@ class World:
         self.root = root
         root.mkdir(exist_ok=True)
         self.progress: list[PullProgress] = []
+        self.policy = QUICK
         self._open()
 
     def _open(self) -> None:
@@ -31,6 +42,12 @@ class World:
         self.store: LocalImageStore
         self.snapshots: OverlaySnapshots
         self.store, self.snapshots = open_store(str(self.root), self.database)
+        self.be(self.policy)
+
+    def be(self, policy: Policy) -> None:
+        """Talk to registries by another policy."""
+        self.policy = policy
+        self.store.parts.settings = replace(self.store.parts.settings, policy=policy)
 
     def reopen(self) -> None:
         self.database.close()

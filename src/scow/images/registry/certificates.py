@@ -25,7 +25,15 @@ def context_for(endpoint: Endpoint, settings: RegistrySettings) -> ssl.SSLContex
                 if name.endswith(".crt"):
                     context.load_verify_locations(cafile=path)
                 elif name.endswith(".cert"):
-                    context.load_cert_chain(path, path.removesuffix(".cert") + ".key")
-            except OSError as error:
+                    key = name.removesuffix(".cert") + ".key"
+                    if key not in names:
+                        raise InvalidArgument(
+                            f"missing key {key} for client certificate {name}. CA certificates must use the extension "
+                            ".crt"
+                        )
+                    context.load_cert_chain(path, f"{directory}/{key}")
+                elif name.endswith(".key") and name.removesuffix(".key") + ".cert" not in names:
+                    raise InvalidArgument(f"missing client certificate {name.removesuffix('.key')}.cert for key {name}")
+            except OSError as error:  # ssl.SSLError is one
                 raise InvalidArgument(f"cannot use the certificate {path}: {error}") from error
     return context

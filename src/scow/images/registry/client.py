@@ -1,18 +1,21 @@
-"""One registry, as one user sees it, for the time of one operation."""
+"""One registry, as one user sees it, for the time of one operation.
+
+For uploads and everything else that is not a pull there is `RegistryClient.request`: one request with the retries, the
+limits and the credential rules of this package inside.
+"""
 
 import logging
-import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from scow.errors import DataLoss, ScowError
+from scow.errors import DataLoss, InvalidArgument, ScowError
 from scow.images.registry import challenge, faults, token
 from scow.images.registry.certificates import context_for
-from scow.images.registry.endpoint import Endpoint, RegistrySettings, endpoints, own_endpoints
+from scow.images.registry.download import Download, Origin
+from scow.images.registry.endpoint import DEFAULT_PORTS, Endpoint, RegistrySettings, endpoints, own_endpoints
 from scow.images.registry.token import LoginRefused
-from scow.images.registry.transport import ATTEMPTS, Answer, Broken, Transport
+from scow.images.registry.transport import Answer, Body, Transport, check_redirect
 from scow.model.transfer import Credentials
 from scow.oci import media
 from scow.oci.descriptor import Descriptor
@@ -22,8 +25,8 @@ from scow.oci.reference import Reference
 
 _log = logging.getLogger("scow.images")
 _SMALL = 64 << 10
-_SLOWEST = 512  # bytes a second, looked at after _PATIENCE seconds
-_PATIENCE = 60.0
+_TAGS_LIMIT = 4 << 20
+_TAG_PAGES = 1000
 
 
 class RegistryClient:
@@ -35,7 +38,7 @@ class RegistryClient:
     def __init__(self, endpoint: Endpoint, settings: RegistrySettings, credentials: Credentials | None) -> None:
         self.endpoint = endpoint
         self._credentials = credentials or Credentials()
-        self._transport = Transport(lambda: context_for(endpoint, settings))
+        self._transport = Transport(lambda: context_for(endpoint, settings), settings.policy)
         self._challenges: tuple[challenge.Challenge, ...] = ()
         self._tokens: dict[str, token.Token] = {}
         self._users = 1
@@ -60,7 +63,7 @@ class RegistryClient:
         if answer.status == 400 and b"HTTPS" in answer.body:
             raise faults.RegistryFailure(f"{self.endpoint.authority} speaks https")
         if answer.status >= 400:
-            raise faults.from_answer(answer.status, answer.body, answer.reason, None)
+            raise faults.from_answer(answer.status, answer.body, answer.reason, None, answer.headers)
 
     async def login(self) -> str:
         """Check the credentials. Returns an identity token or ""; LoginRefused when they are not accepted."""
@@ -82,100 +85,114 @@ class RegistryClient:
     async def manifest(self, reference: Reference) -> tuple[bytes, str]:
         """(bytes, Content-Type) of a manifest or index, verified when the reference has a digest."""
         wanted = reference.digest or reference.tag or "latest"
-        url = f"{self.endpoint.url}/v2/{reference.path}/manifests/{wanted}"
-        answer = await self._authorized("GET", url, MANIFEST_LIMIT, reference, {"Accept": ", ".join(media.ACCEPT)})
+        accept = {"Accept": ", ".join(media.ACCEPT)}
+        answer = await self.request(
+            "GET", f"/v2/{reference.path}/manifests/{wanted}", reference, headers=accept, limit=MANIFEST_LIMIT
+        )
         if answer.status != 200:
-            raise faults.from_answer(answer.status, answer.body, answer.reason, reference)
+            raise faults.from_answer(answer.status, answer.body, answer.reason, reference, answer.headers)
         return answer.body, answer.headers.get("content-type", "")
 
-    async def blob(self, reference: Reference, descriptor: Descriptor, start: int = 0) -> AsyncGenerator[bytes, None]:
-        """The bytes of a blob from `start` on, never more than its size. A broken connection is taken up again where it
-        broke, at most ATTEMPTS times in a row without progress. The caller verifies the digest.
-        """
-        position = start
-        failures = 0
-        while position < descriptor.size or position == start == 0:
-            before = position
-            try:
-                async with aclosing(self._blob_once(reference, descriptor, position)) as chunks:
-                    async for chunk in chunks:
-                        position += len(chunk)
-                        yield chunk
-                if position == descriptor.size:
-                    return
-                raise Broken(f"blob {descriptor.digest.short}: unexpected EOF", True)
-            except Broken as error:
-                failures = 1 if position > before else failures + 1
-                if not error.temporary or failures >= ATTEMPTS:
-                    raise faults.RegistryFailure(error.message) from error
-                await self._transport.pause(failures)
+    def blob(self, reference: Reference, descriptor: Descriptor, start: int = 0) -> AsyncGenerator[bytes, None]:
+        """The bytes of a blob from `start` on; see Download."""
 
-    async def _blob_once(self, reference: Reference, descriptor: Descriptor, start: int) -> AsyncGenerator[bytes, None]:
+        async def authorization() -> dict[str, str]:
+            return await self._authorization((_scope(reference, "pull"),))
+
         url = f"{self.endpoint.url}/v2/{reference.path}/blobs/{descriptor.digest}"
-        headers = await self._authorization(reference)
-        if start:
-            headers["Range"] = f"bytes={start}-"
-        async with self._transport.open("GET", url, headers) as response:
-            if response.status == 401:
-                self._tokens.clear()
-                raise Broken(f'Get "{url}": unauthorized: authentication required', True)
-            if response.status in (429, 500, 502, 503, 504):
-                raise Broken(f'Get "{url}": received unexpected HTTP status: {response.status}', True)
-            if response.status not in (200, 206):
-                body = await response.content.read(_SMALL)
-                raise faults.from_answer(response.status, body, response.reason or "", None)
-            skip = _skip(response.status, response.headers, start, descriptor)
-            left = descriptor.size - start
-            began, received = time.monotonic(), 0
-            async for chunk in response.content.iter_any():
-                received += len(chunk)
-                waited = time.monotonic() - began
-                if waited > _PATIENCE and received < waited * _SLOWEST:
-                    raise Broken(f'Get "{url}": only {received} bytes in {waited:.0f} seconds', True)
-                if skip:
-                    skip, chunk = max(0, skip - len(chunk)), chunk[skip:]
-                left -= len(chunk)
-                if left < 0:
-                    raise DataLoss(
-                        f"blob {descriptor.digest.short} is longer than the {descriptor.size} bytes announced"
-                    )
-                if chunk:
-                    yield chunk
+        origin = Origin(self._transport, url, authorization, self._tokens.clear)
+        return Download(origin, descriptor, start).chunks()
 
-    async def _authorized(
-        self, method: str, url: str, limit: int, reference: Reference, headers: Mapping[str, str]
+    async def tags(self, reference: Reference) -> list[str]:
+        """Every tag of a repository, in the registry's order."""
+        found: list[str] = []
+        target = f"/v2/{reference.path}/tags/list"
+        for _ in range(_TAG_PAGES):
+            answer = await self.request("GET", target, reference, limit=_TAGS_LIMIT)
+            if answer.status != 200:
+                raise faults.no_tags(answer.status, answer.body, answer.reason, reference, answer.headers)
+            found += faults.tag_list(answer.body)
+            link = answer.headers.get("link", "")
+            if 'rel="next"' not in link and "rel=next" not in link:
+                return list(dict.fromkeys(found))
+            target = self.location(answer, link.partition("<")[2].partition(">")[0])
+        raise DataLoss(f"repository {reference.familiar_name} has more than {_TAG_PAGES} pages of tags")
+
+    async def request(
+        self,
+        method: str,
+        target: str,
+        reference: Reference,
+        *,
+        actions: str = "pull",
+        also: tuple[str, ...] = (),
+        headers: Mapping[str, str] | None = None,
+        body: Body = None,
+        limit: int = _SMALL,
+        retry: bool = True,
     ) -> Answer:
-        """A request with what the registry wants as authorization; a refused token is renewed once."""
+        """One request about the repository of `reference`; any status that is left in the end is an answer.
+
+        `target`: a path of the registry (`/v2/…`), or what `location` returned. Credentials and tokens go to the
+        registry's own scheme, host and port only; elsewhere the request goes without. `actions` is the scope that is
+        asked for (`pull`, `pull,push`), `also` names repositories from which something is to be mounted (for `pull`).
+        A refused token is renewed once. `body`: bytes, or Content, which may be opened several times.
+
+        429, 500, 502, 503, 504 and broken connections are tried again as the policy says, Retry-After honoured, unless
+        `retry` is false: then the caller must find out what arrived (as after a PATCH). Raises RegistryFailure when
+        there is no answer, DataLoss for one that is longer than `limit` bytes or has a content encoding.
+        """
+        url = self.endpoint.url + target if target.startswith("/") else target
+        scopes = (_scope(reference, actions), *(f"repository:{name}:pull" for name in also))
+        own = _origin(url) == _origin(self.endpoint.url)
         for attempt in (1, 2):
-            sent = {**headers, **await self._authorization(reference)}
-            answer = await self._transport.fetch(method, url, limit, sent)
-            if answer.status != 401 or attempt == 2:
+            given = await self._authorization(scopes) if own else {}
+            answer = await self._transport.fetch(method, url, limit, {**(headers or {}), **given}, body, retry=retry)
+            if answer.status != 401 or attempt == 2 or not own:
                 break
-            found = challenge.parse(answer.challenges)
-            if any(item.parameters.get("error") == "insufficient_scope" for item in found) and self._tokens:
-                raise faults.denied(reference)
-            if "Authorization" in sent and not self._tokens:
+            if not self._renew(answer, given, reference, actions, url):
                 break
-            self._challenges = found or self._challenges
-            self._tokens.clear()
-            if not self._has_credentials() and self._challenge("bearer") is None:
-                raise faults.RegistryFailure(f'Head "{url}": no basic auth credentials')
         if answer.status == 401 and self._tokens and not self._has_credentials():
-            raise faults.denied(reference)
+            raise faults.denied(reference, actions=actions)
         return answer
 
-    async def _authorization(self, reference: Reference, actions: str = "pull") -> dict[str, str]:
-        """The Authorization header for requests about a repository; empty when none is wanted."""
+    def location(self, answer: Answer, value: str = "") -> str:
+        """Where an answer's Location header (or `value`) points, as a target for `request`.
+
+        Raises RegistryFailure when there is none, or when it is not a place that a registry may send us to.
+        """
+        value = value or answer.headers.get("location", "")
+        if not value:
+            raise faults.RegistryFailure(f'"{answer.url}" answers without a Location')
+        target = urljoin(answer.url, value)
+        check_redirect(answer.url, target)
+        return target
+
+    def _renew(self, answer: Answer, given: Mapping[str, str], reference: Reference, actions: str, url: str) -> bool:
+        """After a 401: forget the tokens that were refused. False when another try makes no sense."""
+        found = challenge.parse(answer.challenges)
+        if any(item.parameters.get("error") == "insufficient_scope" for item in found) and self._tokens:
+            raise faults.denied(reference, actions=actions)
+        if given and not self._tokens:
+            return False
+        self._challenges = found or self._challenges
+        self._tokens.clear()
+        if not self._has_credentials() and self._challenge("bearer") is None:
+            raise faults.RegistryFailure(f'Head "{url}": no basic auth credentials')
+        return True
+
+    async def _authorization(self, scopes: tuple[str, ...]) -> dict[str, str]:
+        """The Authorization header for requests that need these scopes; empty when none is wanted."""
         credentials = self._credentials
         if credentials.registry_token:
             return {"Authorization": f"Bearer {credentials.registry_token}"}
         bearer = self._challenge("bearer")
         if bearer is not None:
-            scope = f"repository:{reference.path}:{actions}"
-            known = self._tokens.get(scope)
+            key = " ".join(scopes)
+            known = self._tokens.get(key)
             if known is None or not known.valid:
-                known = await token.request(self._transport, self.endpoint, bearer.parameters, (scope,), credentials)
-                self._tokens[scope] = known
+                known = await token.request(self._transport, self.endpoint, bearer.parameters, scopes, credentials)
+                self._tokens[key] = known
             return {"Authorization": f"Bearer {known.text}"}
         if self._challenge("basic") is not None and credentials.password:
             return {"Authorization": token.basic(credentials)}
@@ -188,19 +205,17 @@ class RegistryClient:
         return bool(self._credentials.password or self._credentials.identity_token or self._credentials.registry_token)
 
 
-def _skip(status: int, headers: Mapping[str, str], start: int, descriptor: Descriptor) -> int:
-    """How many bytes at the beginning of an answer were received before; a registry may ignore Range."""
-    if headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
-        raise DataLoss(f"blob {descriptor.digest.short} comes with a content encoding that was not asked for")
-    if status == 200:
-        length = headers.get("Content-Length", "")
-        if length.isdigit() and int(length) != descriptor.size:
-            raise DataLoss(f"blob {descriptor.digest.short} has {length} bytes, its descriptor says {descriptor.size}")
-        return start
-    offset = headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
-    if not offset.isdigit() or int(offset) != start:
-        raise DataLoss(f"blob {descriptor.digest.short}: asked for bytes from {start}, got {offset[:20] or 'none'}")
-    return 0
+def _scope(reference: Reference, actions: str) -> str:
+    return f"repository:{reference.path}:{actions}"
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port: what credentials are bound to."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, (parts.hostname or "").lower(), parts.port or DEFAULT_PORTS.get(parts.scheme)
+    except ValueError:
+        raise InvalidArgument(f"{url[:200]!r} is no URL") from None
 
 
 async def find_manifest(

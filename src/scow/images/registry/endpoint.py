@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scow.images.registry.policy import DEFAULT_POLICY, Policy
 from scow.oci.reference import DEFAULT_DOMAIN
 
 _DOCKER_HUB = "registry-1.docker.io"
@@ -30,11 +31,14 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class RegistrySettings:
-    """What the administrator configured: names, host:port or networks (CIDR) of insecure registries; mirror URLs."""
+    """What the administrator configured: names, host:port or networks (CIDR) of insecure registries; mirror URLs;
+    directories of certificates. `policy` says how patient requests are.
+    """
 
     insecure: tuple[str, ...] = ()
     mirrors: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ("/etc/scow/certs.d", "/etc/docker/certs.d")
+    policy: Policy = DEFAULT_POLICY
 
 
 def endpoints(domain: str, settings: RegistrySettings) -> tuple[Endpoint, ...]:

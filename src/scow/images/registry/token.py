@@ -16,6 +16,7 @@ _ANSWER_LIMIT = 1 << 20
 _CLIENT_ID = "scow"
 _SHORTEST_LIFE = 60
 _LONGEST_TOKEN = 64 << 10
+_NO_OAUTH = frozenset({404, 405})  # a token server that knows GET only
 
 
 class LoginRefused(Unauthenticated):
@@ -48,6 +49,7 @@ async def request(
     has_credentials = bool(credentials.password or credentials.identity_token)
     url = realm.check(parameters.get("realm", ""), endpoint, with_credentials=has_credentials)
     service = parameters.get("service", "")
+    answer = None
     if credentials.identity_token:
         form = {
             "grant_type": "refresh_token",
@@ -58,11 +60,11 @@ async def request(
         }
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         answer = await transport.fetch("POST", url, _ANSWER_LIMIT, headers, urlencode(form).encode())
-    else:
+    if answer is None or answer.status in _NO_OAUTH:
         query = [("service", service)] if service else []
         query += [("scope", scope) for scope in scopes]
         headers = {}
-        if has_credentials:
+        if credentials.password:
             query += [("account", credentials.username), ("client_id", _CLIENT_ID)]
             headers["Authorization"] = basic(credentials)
         if offline:
@@ -71,7 +73,7 @@ async def request(
     if answer.status == 401:
         raise LoginRefused(f'Get "{url}": unauthorized: incorrect username or password')
     if answer.status != 200:
-        raise faults.from_answer(answer.status, answer.body, answer.reason, None)
+        raise faults.from_answer(answer.status, answer.body, answer.reason, None, answer.headers)
     return _token(answer.body)
 
 
