@@ -9,10 +9,17 @@ from scow.api.host_config import PortMap
 from scow.api.values import UNSET, UnsetType
 
 
+class HealthLogEntry(msgspec.Struct):
+    Start: str
+    End: str
+    ExitCode: int
+    Output: str
+
+
 class HealthState(msgspec.Struct):
     Status: str
     FailingStreak: int
-    Log: list[dict[str, object]] | None
+    Log: list[HealthLogEntry]
 
 
 class StateInfo(msgspec.Struct):

@@ -168,3 +168,5 @@ class HostConfig(msgspec.Struct, forbid_unknown_fields=True):
     MaskedPaths: StringList = None
     ReadonlyPaths: StringList = None
     Init: bool | None | UnsetType = UNSET
+    HealthOnFailure: str | UnsetType = UNSET
+    """scow's own: what happens to the container when it becomes unhealthy (none, kill, restart, stop)."""

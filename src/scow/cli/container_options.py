@@ -46,6 +46,7 @@ OPTIONS: tuple[Option, ...] = (
     ("group-add", "", "list", "", "Join additional groups"),
     ("health-cmd", "", "string", "", "Command that checks the container's health"),
     ("health-interval", "", "duration", "0", "Time between two checks (ms|s|m|h)"),
+    ("health-on-failure", "", "string", "", "What to do when the container becomes unhealthy (none|kill|restart|stop)"),
     ("health-retries", "", "int", "0", "Failures in a row that make the container unhealthy"),
     ("health-start-interval", "", "duration", "0", "Time between two checks during the start period (ms|s|m|h)"),
     ("health-start-period", "", "duration", "0", "Time to start up before failures count (ms|s|m|h)"),

@@ -199,6 +199,8 @@ def _restart(text: str) -> dict[str, Any]:
 
 def _processes(flags: Flags, config: dict[str, Any], host: dict[str, Any]) -> None:
     """Options whose field is left out unless they are given."""
+    if flags.changed("health-on-failure"):
+        host["HealthOnFailure"] = flags.text("health-on-failure")
     if flags.changed("init"):
         host["Init"] = flags.on("init")
     if flags.changed("runtime"):

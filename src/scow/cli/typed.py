@@ -35,7 +35,7 @@ _TYPES = {
     " Devices []DeviceMapping, DeviceCgroupRules []s, DeviceRequests []DeviceRequest, KernelMemory i?, KernelMemoryTCP i?,"
     " MemoryReservation i, MemorySwap i, MemorySwappiness *i, OomKillDisable *b, PidsLimit *i, Ulimits []*Ulimit,"
     " CPUCount:CpuCount i, CPUPercent:CpuPercent i, IOMaximumIOps i, IOMaximumBandwidth i, Mounts []Mount?,"
-    " MaskedPaths []s, ReadonlyPaths []s, Init *b?",
+    " MaskedPaths []s, ReadonlyPaths []s, Init *b?, HealthOnFailure s?",
     "LogConfig": "Type s, Config {s}",
     "PortBinding": "HostIP:HostIp s, HostPort s",
     "RestartPolicy": "Name s, MaximumRetryCount i",

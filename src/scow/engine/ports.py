@@ -75,6 +75,9 @@ class ExecTask(Protocol):
 
     async def resize(self, height: int, width: int) -> None: ...
 
+    async def kill(self) -> None:
+        """SIGKILL to it and to what it has started in its session. NotFound when it has ended."""
+
 
 class Supervisor(Protocol):
     """Starts tasks by the zygote and finds those that live on from an earlier daemon.

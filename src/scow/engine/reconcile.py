@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 
 from scow.background import spawn
-from scow.engine.containers import ending, execs, files, remove, start
+from scow.engine.containers import ending, execs, files, health, remove, start
 from scow.engine.context import Engine
 from scow.engine.ports import ExitStatus, Task
 from scow.engine.registry import Entry
@@ -96,6 +96,7 @@ def _adopt(engine: Engine, entry: Entry, task: Task) -> None:
         engine.containers.set_status(entry, status)
         spawn(engine.containers.save(entry), f"save-{entry.container.id[:12]}")
     entry.task = task
+    health.adopt(engine, entry)
     for exec_id, exec_task in task.execs():
         execs.adopt(engine, entry, exec_id, exec_task)
     spawn(ending.watch(engine, entry, task), f"watch-{entry.container.id[:12]}")

@@ -27,6 +27,7 @@ class Entry:
     `exits` are futures for the next exit, `removals` for the removal. `pending` are attachments that wait for a start.
     `removing`: a remove is under way. `restarting`: a restart is between its stop and its start.
     `keeping`: the recording of the last exit, while it goes on.
+    `checking` does its health checks; `check_task` and `check_output` are the present one's.
     """
 
     container: Container
@@ -39,6 +40,9 @@ class Entry:
     restart: "asyncio.Task[None] | None" = None
     keeping: "asyncio.Task[None] | None" = None
     backoff: float = 0.0
+    checking: "asyncio.Task[None] | None" = None
+    check_task: ExecTask | None = None
+    check_output: bytearray = field(default_factory=bytearray)
     removing: bool = False
     restarting: bool = False
 
@@ -158,6 +162,11 @@ class ContainerRegistry:
         if entry is None:
             raise NotFound(f"No such exec instance: {exec_id}")
         return entry, entry.execs[exec_id]
+
+    def drop_exec(self, entry: Entry, exec_id: str) -> None:
+        """Forget one that nobody will ask for."""
+        entry.execs.pop(exec_id, None)
+        self._execs.pop(exec_id, None)
 
     def drop_execs(self, entry: Entry) -> None:
         """Forget ended execs, as a new start does: until then a client may still ask how its exec ended."""

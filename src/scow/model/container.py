@@ -6,21 +6,11 @@ Sizes are bytes, times are Unix nanoseconds (0: never), durations are nanosecond
 
 from dataclasses import dataclass, field
 
+from scow.model.health import Health
+from scow.model.health import HealthCheck as HealthCheck
 from scow.model.mounts import MountPoint, MountRequest
 from scow.model.network import Endpoint
 from scow.model.ports import Port, PortBinding, PublishedPort
-
-
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
-    """A health check as image or user gave it. `test` is Docker's list: ("NONE",), ("CMD", …) or ("CMD-SHELL", …)."""
-
-    test: tuple[str, ...] = ()
-    interval: int = 0
-    timeout: int = 0
-    start_period: int = 0
-    start_interval: int = 0
-    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +106,7 @@ class HostConfig:
 
     network_mode: bridge (also "default"), none, host, container:<id>, or a network's name. Modes of namespaces: "" is
     the default, "host", "private", "shareable", "container:<id>". shown_empty: names of list options that a client gave
-    as empty lists; fronts show them so instead of as absent.
+    as empty lists; fronts show them so instead of as absent. health_on_failure: see model/health.py (ACTIONS).
     """
 
     mounts: tuple[MountRequest, ...] = ()
@@ -158,6 +148,7 @@ class HostConfig:
     read_only_paths: tuple[str, ...] | None = None
     runtime: str = ""
     annotations: dict[str, str] = field(default_factory=dict)
+    health_on_failure: str = ""
     shown_empty: tuple[str, ...] = ()
 
 
@@ -177,6 +168,7 @@ class Status:
     endpoints: tuple[Endpoint, ...] = ()
     published: tuple[PublishedPort, ...] = ()
     sandbox_id: str = ""
+    health: Health | None = None
 
 
 @dataclass(frozen=True, slots=True)

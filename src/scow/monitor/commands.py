@@ -41,7 +41,7 @@ def _hello(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answ
 
 def _signal(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
     number = _number(message, "number", 0, 64)
-    _process(monitor, message).signal(number)
+    _process(monitor, message).signal(number, group=_flag(message, "group"))
     return {}
 
 

@@ -21,11 +21,14 @@ class Process:
         self.finished_at = 0
         self._pidfd = pidfd
 
-    def signal(self, number: int) -> None:
-        """Send a signal. NotFound when the process has ended."""
+    def signal(self, number: int, group: bool = False) -> None:
+        """Send a signal, with `group` to its whole process group. NotFound when the process has ended."""
         if self._pidfd < 0:
             raise NotFound(f"process {self.pid} has ended")
         try:
+            if group:  # not reaped: the number is still this process's, and it leads the group of this number
+                os.killpg(self.pid, number)
+                return
             signal.pidfd_send_signal(self._pidfd, number)
         except ProcessLookupError:
             raise NotFound(f"process {self.pid} has ended") from None

@@ -35,6 +35,9 @@ class RunningExec:
     async def resize(self, height: int, width: int) -> None:
         await self._task.request({"op": "resize", "exec": self._exec_id, "height": height, "width": width})
 
+    async def kill(self) -> None:
+        await self._task.request({"op": "signal", "exec": self._exec_id, "number": 9, "group": True})
+
 
 class RunningTask:
     """A container with a live monitor. `on_lost` is called when the monitor's connection breaks before its exit."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from scow.engine.containers import files, happenings, mounting, names, validate
 from scow.engine.context import Engine
 from scow.errors import Conflict, InvalidArgument, NotFound
+from scow.model import health
 from scow.model.container import Container, ContainerConfig, HostConfig, LogConfig, RestartPolicy
 from scow.model.image import Image
 
@@ -202,7 +203,7 @@ def _merge(
         ),
         volumes=tuple(sorted({*base.volumes, *config.volumes})),
         stop_signal=config.stop_signal or base.stop_signal,
-        healthcheck=config.healthcheck or base.healthcheck,
+        healthcheck=health.merge(config.healthcheck, base.healthcheck),
         shell=config.shell or base.shell,
         on_build=(),
     )

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from scow.background import spawn
-from scow.engine.containers import happenings
+from scow.engine.containers import happenings, health
 from scow.engine.context import Engine
 from scow.engine.ports import ExitStatus, Task
 from scow.engine.registry import Entry
@@ -30,10 +30,12 @@ async def record(engine: Engine, entry: Entry, exit_status: ExitStatus) -> None:
     before = entry.container
     restarting = not entry.removing and transitions.should_restart(before, exit_status.code)
     entry.task = None
+    health.end(engine, entry)
+    health.forget(engine, before.id)
     engine.containers.set_status(
         entry,
         transitions.exited(
-            before.status,
+            entry.container.status,
             code=exit_status.code,
             at=exit_status.finished_at,
             oom_killed=exit_status.oom_killed,

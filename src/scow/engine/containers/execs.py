@@ -103,9 +103,28 @@ async def start(
     return starting
 
 
+async def run_alone(engine: Engine, entry: Entry, config: ExecConfig, output: socket.socket) -> int:
+    """The engine's own exec: its output, unframed, goes to `output`, its exit code comes back, and it is forgotten.
+
+    While it runs it is `entry.check_task`.
+    """
+    exec_id = await create(engine, entry.container.id, config)
+    item = entry.execs[exec_id]
+    attachment = Attachment(output, stdin=False, stdout=True, stderr=True, framed=False)
+    try:
+        watching = await _run(engine, entry, item, attachment, None)
+        entry.check_task = item.task
+        await asyncio.shield(watching)
+        return -1 if item.record.exit_code is None else item.record.exit_code
+    finally:
+        entry.check_task = None
+        engine.containers.drop_exec(entry, exec_id)
+
+
 async def _run(
     engine: Engine, entry: Entry, item: ExecEntry, attachment: Attachment | None, console_size: tuple[int, int] | None
-) -> None:
+) -> "asyncio.Task[None]":
+    """Start it; the task that is given tells of its end."""
     config, container, task = item.record.config, entry.container, entry.task
     if item.record.running or item.record.exit_code is not None:
         raise Conflict(f"exec command {item.record.id} is already running")
@@ -134,7 +153,7 @@ async def _run(
         raise
     item.record = replace(item.record, pid=item.task.pid)
     happenings.publish(engine, container, f"exec_start: {' '.join(config.cmd)}", execID=item.record.id)
-    spawn(_watch(engine, entry, item, item.task), f"exec-{item.record.id[:12]}")
+    return spawn(_watch(engine, entry, item, item.task), f"exec-{item.record.id[:12]}")
 
 
 async def _watch(engine: Engine, entry: Entry, item: ExecEntry, task: ExecTask) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from scow.engine.containers import happenings
+from scow.engine.containers import happenings, health
 from scow.engine.context import Engine
 from scow.errors import Conflict
 from scow.model import transitions
@@ -20,7 +20,9 @@ async def pause(engine: Engine, name: str) -> None:
         if entry.task is None:
             raise Conflict(f"Container {entry.container.id} is not running")
         await entry.task.freeze(True)
+        status = entry.container.status
         engine.containers.set_status(entry, replace(status, state=transitions.advance(status, "pause")))
+        health.end(engine, entry)
         await engine.containers.save(entry)
     happenings.publish(engine, entry.container, "pause")
 
@@ -33,6 +35,8 @@ async def unpause(engine: Engine, name: str) -> None:
         if status.state != "paused" or entry.task is None:
             raise Conflict(f"Container {entry.container.id} is not paused")
         await entry.task.freeze(False)
+        status = entry.container.status
         engine.containers.set_status(entry, replace(status, state=transitions.advance(status, "unpause")))
+        health.resume(engine, entry)
         await engine.containers.save(entry)
     happenings.publish(engine, entry.container, "unpause")

@@ -29,6 +29,7 @@ _FILTERS = frozenset(
     }
 )
 _STATES = frozenset({"created", "restarting", "running", "removing", "paused", "exited", "dead"})
+_HEALTH = frozenset({"starting", "healthy", "unhealthy", "none"})
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|m|s|ms|us|µs|ns)")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
@@ -64,6 +65,9 @@ def list_containers(
     for state in wanted.get("status", ()):
         if state not in _STATES:
             raise InvalidArgument(f"invalid filter 'status={state}'")
+    for value in wanted.get("health", ()):
+        if value not in _HEALTH:
+            raise InvalidArgument(f"unrecognized filter value for health: {value}")
     predicates = [
         predicate for key, values in wanted.items() if values for predicate in _predicates(engine, key, values)
     ]
@@ -152,7 +156,7 @@ def _expose(container: Container, value: str) -> bool:
 
 
 def _health(container: Container, value: str) -> bool:
-    return value == "none"
+    return value == ("none" if container.status.health is None else container.status.health.status)
 
 
 def _flag(container: Container, value: str) -> bool:

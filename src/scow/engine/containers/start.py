@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from scow.background import spawn
-from scow.engine.containers import ending, files, happenings, mounting
+from scow.engine.containers import ending, files, happenings, health, mounting
 from scow.engine.context import Engine
 from scow.engine.ports import Attachment, LogTarget, Sandbox, Task, TaskSpec
 from scow.engine.registry import Entry
@@ -54,6 +54,7 @@ async def launch(engine: Engine, entry: Entry) -> None:
         for attachment in pending:
             attachment.connection.close()
     entry.task = task
+    health.begin(engine, entry)
     spawn(ending.watch(engine, entry, task), f"watch-{entry.container.id[:12]}")
     happenings.publish(engine, entry.container, "start")
 

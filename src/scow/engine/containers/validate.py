@@ -6,7 +6,8 @@ from scow.engine.containers import signals
 from scow.engine.spec import capabilities, devices, mounts, resources, security
 from scow.errors import InvalidArgument
 from scow.logs import validation
-from scow.model.container import ContainerConfig, HostConfig
+from scow.model import health
+from scow.model.container import ContainerConfig, HealthCheck, HostConfig
 
 _SYSCTL = re.compile(r"[a-z0-9_]+([./][a-zA-Z0-9_-]+)+\Z")
 _SYSCTL_ALLOWED = ("net.", "fs.mqueue.")
@@ -23,6 +24,7 @@ _SYSCTL_NAMES = frozenset(
     }
 )
 _POLICIES = frozenset({"", "no", "always", "unless-stopped", "on-failure"})
+_MILLISECOND = 10**6
 _HOSTNAME_MAXIMUM = 64
 
 
@@ -33,6 +35,10 @@ def check(config: ContainerConfig, host: HostConfig) -> None:
     if config.hostname and host.network_mode.startswith("container:"):
         raise InvalidArgument("conflicting options: hostname and the network mode")
     _check_restart(host)
+    if host.health_on_failure not in health.ACTIONS:
+        raise InvalidArgument(
+            f"invalid HealthOnFailure {host.health_on_failure!r}: use one of 'none', 'kill', 'restart', or 'stop'"
+        )
     resources.check(host)
     capabilities.normalise(host.cap_add, "CapAdd")
     capabilities.normalise(host.cap_drop, "CapDrop")
@@ -71,12 +77,21 @@ def _check_config(config: ContainerConfig) -> None:
     ):
         if "\0" in text:
             raise InvalidArgument(f"a NUL character is not allowed in {text!r}")
-    if (
-        config.healthcheck is not None
-        and config.healthcheck.test
-        and config.healthcheck.test[0] not in ("NONE", "CMD", "CMD-SHELL", "")
-    ):
-        raise InvalidArgument(f"Unknown healthcheck type {config.healthcheck.test[0]}")
+    if config.healthcheck is not None:
+        _check_health(config.healthcheck)
+
+
+def _check_health(check: HealthCheck) -> None:
+    if check.test and check.test[0] not in ("NONE", "CMD", "CMD-SHELL", ""):
+        raise InvalidArgument(f"Unknown healthcheck type {check.test[0]}")
+    for name, value in (("Interval", check.interval), ("Timeout", check.timeout)):
+        if value and value < _MILLISECOND:
+            raise InvalidArgument(f"{name} in Healthcheck cannot be less than 1ms")
+    if check.retries < 0:
+        raise InvalidArgument("Retries in Healthcheck cannot be negative")
+    for name, value in (("StartPeriod", check.start_period), ("StartInterval", check.start_interval)):
+        if value and value < _MILLISECOND:
+            raise InvalidArgument(f"{name} in Healthcheck cannot be less than 1ms")
 
 
 def _check_modes(host: HostConfig) -> None:

@@ -11,7 +11,7 @@ from scow.model.container import Container
 from scow.model.mounts import MountPoint, MountRequest
 from scow.server.docker.convert.config import show_config
 from scow.server.docker.convert.host import show_host
-from scow.server.docker.convert.inspect import RUNNING, show_endpoint, show_ports
+from scow.server.docker.convert.inspect import RUNNING, show_endpoint, show_health, show_ports
 from scow.server.docker.convert.mounts import show_mount
 from scow.server.docker.convert.times import rfc3339
 
@@ -82,7 +82,7 @@ def _state(container: Container) -> dict[str, Any]:
         "Error": status.error,
         "StartedAt": rfc3339(status.started_at),
         "FinishedAt": rfc3339(status.finished_at),
-        "Health": None,
+        "Health": None if status.health is None else show_health(status.health),
     }
 
 

@@ -96,7 +96,7 @@ def test_mapped_fields_change_the_record(name: str) -> None:
         "OomScoreAdj": 5, "Privileged": True, "Runtime": "scow", "CpuShares": 1, "NanoCpus": 1, "CgroupParent": "/x",
         "BlkioWeight": 10, "CpuPeriod": 1, "CpuQuota": 1, "CpusetCpus": "0", "CpusetMems": "0", "MemoryReservation": 1,
         "MemorySwap": 1, "MemorySwappiness": 1, "OomKillDisable": True, "DeviceCgroupRules": ["c 1:3 r"],
-        "DnsOptions": ["a"], "DnsSearch": ["b"], "MaskedPaths": [], "ReadonlyPaths": [],
+        "DnsOptions": ["a"], "DnsSearch": ["b"], "MaskedPaths": [], "ReadonlyPaths": [], "HealthOnFailure": "kill",
     }  # fmt: skip
     if name == "VolumeDriver":
         assert host(Binds=["v:/x"], VolumeDriver="local") != host(Binds=["v:/x"])
@@ -114,8 +114,8 @@ def test_config_fields_change_the_record(name: str) -> None:
     assert request(**{name: values[name]}).config != request().config
 
 
-def test_a_health_check_is_refused_and_none_is_not() -> None:
-    assert refusal(Healthcheck={"Test": ["CMD", "true"]}) == "Config.Healthcheck is not supported by scow"
+def test_a_health_check_is_taken_over() -> None:
+    assert request(Healthcheck={"Test": ["CMD", "true"], "Retries": 2}).config.healthcheck.retries == 2
     assert request(Healthcheck={}).config.healthcheck.test == ()
 
 

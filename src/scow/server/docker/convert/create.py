@@ -87,11 +87,8 @@ def to_config(wire: Config, exposed: Iterable[Port] = ()) -> ContainerConfig:
 def _health(wire: Health | None) -> HealthCheck | None:
     if wire is None:
         return None
-    test = tuple(wire.Test or ())
-    if test not in ((), ("NONE",)):
-        raise InvalidArgument("Config.Healthcheck is not supported by scow")
     return HealthCheck(
-        test=test,
+        test=tuple(wire.Test or ()),
         interval=wire.Interval or 0,
         timeout=wire.Timeout or 0,
         start_period=wire.StartPeriod or 0,
@@ -149,6 +146,7 @@ def to_host(wire: WireHost) -> HostConfig:
         read_only_paths=None if wire.ReadonlyPaths is None else tuple(wire.ReadonlyPaths),
         runtime=wire.Runtime,
         annotations=dict(wire.Annotations or {}),
+        health_on_failure=wire.HealthOnFailure or "",
         shown_empty=tuple(name for name in REMEMBERED_EMPTY if getattr(wire, name) in ([], {})),
     )
 

@@ -26,7 +26,7 @@ HOST_MAPPED = frozenset(
         "SecurityOpt", "Tmpfs", "UTSMode", "UsernsMode", "ShmSize", "Sysctls", "Runtime", "CpuShares", "Memory", "NanoCpus",
         "CgroupParent", "BlkioWeight", "CpuPeriod", "CpuQuota", "CpusetCpus", "CpusetMems", "Devices", "DeviceCgroupRules",
         "MemoryReservation", "MemorySwap", "MemorySwappiness", "OomKillDisable", "PidsLimit", "Ulimits", "Mounts",
-        "MaskedPaths", "ReadonlyPaths", "Init",
+        "MaskedPaths", "ReadonlyPaths", "Init", "HealthOnFailure",
     }
 )  # fmt: skip
 

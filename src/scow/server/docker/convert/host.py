@@ -94,6 +94,8 @@ def _show_optional(host: HostConfig, wire: WireHost) -> None:
         wire.Annotations = host.annotations
     if host.sysctls:
         wire.Sysctls = host.sysctls
+    if host.health_on_failure:
+        wire.HealthOnFailure = host.health_on_failure
     if host.init is not None:
         wire.Init = host.init
     tmpfs = {wish.target: ",".join(wish.options) for wish in host.mounts if wish.origin == "tmpfs"}

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from scow.api.container import GraphDriverInfo, Inspect, MountPoint, NetworkInfo, StateInfo
+from scow.api.container import GraphDriverInfo, HealthLogEntry, HealthState, Inspect, MountPoint, NetworkInfo, StateInfo
 from scow.api.endpoint import EndpointSettings
 from scow.api.host_config import PortBinding as WireBinding
 from scow.engine.containers import files
 from scow.engine.context import Engine
 from scow.model.container import Container, Status
+from scow.model.health import Health
 from scow.model.network import Endpoint, Network
 from scow.server.docker.convert.config import show_config
 from scow.server.docker.convert.host import show_host
@@ -71,6 +72,16 @@ def show_state(status: Status) -> StateInfo:
         Error=status.error,
         StartedAt=rfc3339(status.started_at),
         FinishedAt=rfc3339(status.finished_at),
+        Health=UNSET if status.health is None else show_health(status.health),
+    )
+
+
+def show_health(health: Health) -> HealthState:
+    """State.Health"""
+    return HealthState(
+        health.status,
+        health.failing_streak,
+        [HealthLogEntry(rfc3339(r.start), rfc3339(r.end), r.exit_code, r.output) for r in health.log],
     )
 
 

@@ -8,6 +8,7 @@ from scow.api.container import Port, Summary, SummaryHostConfig, SummaryNetworks
 from scow.engine.context import Engine
 from scow.errors import ScowError
 from scow.model.container import Container, Status
+from scow.model.health import STARTING
 from scow.model.network import Network
 from scow.server.docker.convert.inspect import RUNNING, network_name, show_mounts, show_networks
 from scow.server.docker.convert.times import elapsed
@@ -61,7 +62,11 @@ def status_text(status: Status, now: int) -> str:
     state = status.state
     if state in ("running", "paused"):
         text = f"Up {elapsed(now - status.started_at)}"
-        return f"{text} (Paused)" if state == "paused" else text
+        if state == "paused":
+            return f"{text} (Paused)"
+        if status.health is None:
+            return text
+        return f"{text} ({'health: starting' if status.health.status == STARTING else status.health.status})"
     if state == "restarting":
         return f"Restarting ({status.exit_code}) {elapsed(now - status.finished_at)} ago"
     if state == "removing":
