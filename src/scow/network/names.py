@@ -31,7 +31,9 @@ class NameRecord:
 class NameClient:
     """A container that asks. networks: ids of the user-defined networks it is on, in the order in which they are
     searched. forward: whether it has a way out: on internal networks alone nothing is asked outside (CVE-2024-29018).
-    resolvers: whom to ask for other names; () for the host's own, asked from the host.
+    resolvers: whom to ask for other names; () for the host's own, asked from the host when they are at its loopback.
+    bare: names of one label are asked outside, too; not so when the container's resolv.conf has ndots above 0
+    (`resolver.asks_bare_names`), for then the client goes on with its search list.
     """
 
     container_id: str
@@ -39,6 +41,7 @@ class NameClient:
     network_names: tuple[str, ...] = ()
     forward: bool = True
     resolvers: tuple[str, ...] = ()
+    bare: bool = True
     links: Mapping[str, str] = field(default_factory=dict)  # name -> address, known to this client alone
 
 
