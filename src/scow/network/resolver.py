@@ -69,15 +69,16 @@ def for_container(host: ResolvConf, *, ipv6: bool = False) -> ResolvConf:
 
 def read_host(path: str = _HOST_FILE, behind_stub: str = _BEHIND_STUB) -> ResolvConf:
     """The host's file, or the one behind systemd-resolved's stub resolver. Nothing when there is none."""
-    host = _read(path)
+    host = read_file(path)
     if host.nameservers == (_STUB,):
-        behind = _read(behind_stub)
+        behind = read_file(behind_stub)
         if behind.nameservers:
             return behind
     return host
 
 
-def _read(path: str) -> ResolvConf:
+def read_file(path: str = _HOST_FILE) -> ResolvConf:
+    """What it says; nothing when it cannot be read."""
     try:
         with open(path, "rb") as file:
             return parse(file.read(_LIMIT).decode("utf-8", "replace"), path)

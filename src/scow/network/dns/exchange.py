@@ -1,4 +1,4 @@
-"""One question on its way outside: whom to ask, how long, which answer to believe. No I/O; time is an argument."""
+"""One question on its way outside: whom to ask, which answer to believe. No I/O."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -28,7 +28,6 @@ class Ask(NamedTuple):
     upstream: Upstream
     tcp: bool
     payload: bytes
-    deadline: float
 
 
 class Reply(NamedTuple):
@@ -50,10 +49,10 @@ class Blame:
         self._until.pop(upstream, None)
 
     def order(self, upstreams: Sequence[Upstream], now: float) -> tuple[Upstream, ...]:
+        """Of the first three; for the rest in their order."""
         first = tuple(upstreams[:MOST_RESOLVERS])
-        if not self._until:
-            return first
-        return tuple(sorted(first, key=lambda one: self._until.get(one, 0.0) > now))
+        self._until = {one: until for one, until in self._until.items() if until > now and one in first}
+        return tuple(sorted(first, key=self._until.__contains__))
 
 
 class Exchange:
@@ -82,20 +81,20 @@ class Exchange:
         """Who was asked last."""
         return self._attempts[self._next - 1][0]
 
-    def start(self, number: int, now: float) -> Ask | Reply:
+    def start(self, number: int) -> Ask | Reply:
         """number: 16 random bits, here and in all others."""
-        return self._go_on(number, now)
+        return self._go_on(number)
 
-    def received(self, data: bytes, number: int, now: float) -> Ask | Reply | None:
+    def received(self, data: bytes, number: int) -> Ask | Reply | None:
         """What came from the socket of the last Ask."""
         answer = self._believable(data)
         if answer is None:
             self._wrong += 1  # a resolver that sends nothing but that must not keep us busy
-            return self._go_on(number, now) if self._wrong % _MOST_WRONG == 0 else None
+            return self._go_on(number) if self._wrong % _MOST_WRONG == 0 else None
         final = message.with_id(data, self._client_id)
         if answer.rcode in _TRY_ANOTHER:
             self._last = final
-            return self._go_on(number, now)
+            return self._go_on(number)
         return Reply(final)
 
     def _believable(self, data: bytes) -> message.Message | None:
@@ -109,21 +108,21 @@ class Exchange:
             return None
         return answer
 
-    def failed(self, number: int, now: float) -> Ask | Reply:
+    def failed(self, number: int) -> Ask | Reply:
         """The resolver cannot be reached, or ended the connection."""
-        return self._go_on(number, now)
+        return self._go_on(number)
 
-    def expired(self, number: int, now: float) -> Ask | Reply:
+    def expired(self, number: int) -> Ask | Reply:
         """The deadline has passed."""
-        return self._go_on(number, now)
+        return self._go_on(number)
 
-    def _go_on(self, number: int, now: float) -> Ask | Reply:
+    def _go_on(self, number: int) -> Ask | Reply:
         if self._next >= len(self._attempts):
             return Reply(self._last if self._last is not None else self._failure())
         upstream, tcp = self._attempts[self._next]
         self._next += 1
         self._id = number & 0xFFFF
-        return Ask(upstream, tcp, message.with_id(self._query, self._id), now + PATIENCE)
+        return Ask(upstream, tcp, message.with_id(self._query, self._id))
 
     def _failure(self) -> bytes:
         query = message.decode(self._query)._replace(id=self._client_id)
