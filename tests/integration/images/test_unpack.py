@@ -11,8 +11,8 @@ import pytest
 
 from scow.errors import ScowError
 from scow.images.archive.limits import ArchiveTooLarge, InvalidArchive, Limits
-from scow.images.archive.writer import TarWriter
 from scow.images.decompress import Decompressed
+from scow.images.differ import write_upper
 from scow.images.layer import unpack_into
 from scow.images.unpack import Unpacked
 from tests.harness import descriptors
@@ -85,13 +85,8 @@ def test_restores_everything(tmp_path: Path, packer: str) -> None:
         command = ["tar", "--format=posix", "--xattrs", "--xattrs-include=*", "--numeric-owner"]
         subprocess.run([*command, "-cf", packed, "-C", tree, "."], check=True)
     else:
-        root = os.open(tree, os.O_RDONLY)
         with open(packed, "wb") as stream:
-            TarWriter(stream.write).tree(root)
-        os.close(root)
-        for path in sorted(tree.rglob("*"), reverse=True):  # layers keep whole seconds
-            seconds = path.lstat().st_mtime_ns // 10**9 * 10**9
-            os.utime(path, ns=(seconds, seconds), follow_symlinks=False)
+            write_upper(str(tree), stream.write)
     target = tmp_path / "target"
     unpacked = unpack(target, packed.read_bytes())
     assert listing(target) == listing(tree)
@@ -102,9 +97,7 @@ def test_restores_everything(tmp_path: Path, packer: str) -> None:
 def test_own_writer_is_deterministic(tmp_path: Path) -> None:
     def pack(tree: Path) -> bytes:
         parts: list[bytes] = []
-        root = os.open(tree, os.O_RDONLY)
-        TarWriter(parts.append).tree(root)
-        os.close(root)
+        write_upper(str(tree), parts.append)
         return b"".join(parts)
 
     (tmp_path / "one").mkdir()

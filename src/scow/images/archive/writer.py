@@ -1,9 +1,10 @@
-"""The archive writer: a directory tree as a layer, the same bytes for the same tree.
+"""The archive writer: headers, contents and whiteouts of a layer or of a whole file system.
 
-POSIX ustar with PAX records where a value does not fit, names in byte order, times in whole seconds, no user names. An
-overlayfs upper directory is written as a layer: 0/0 devices become whiteouts, opaque directories get their mark.
+POSIX ustar with PAX records where a value does not fit, no user names, no access times: the same files give the same
+bytes. What to write, and in which order, is the business of scow.images.differ.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -14,13 +15,16 @@ from scow.images.archive.xattrs import kept
 
 Emit = Callable[[bytes], object]
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CHUNK = 1 << 20
+_FLUSH = 1 << 20
+_SECOND = 1_000_000_000
 _OCTAL_ID = 0o7777777
 _OCTAL_SIZE = 0o77777777777
-_OPAQUE_XATTR = "trusted.overlay.opaque"
-_WHITEOUT = b".wh."
-_OPAQUE = b".wh..wh..opq"
+_XATTR = "SCHILY.xattr."
+_ZEROS = bytes(_CHUNK)
+WHITEOUT = b".wh."
+OPAQUE = b".wh..wh..opq"
 
 
 class TreeChanged(DataLoss):
@@ -28,69 +32,119 @@ class TreeChanged(DataLoss):
 
 
 class TarWriter:
-    """Writes one tree: `TarWriter(emit).tree(fd)`, which also ends the archive."""
+    """Writes entries in the order of the calls; `end` closes the archive. `emit` gets pieces of about a megabyte.
 
-    def __init__(self, emit: Emit) -> None:
+    Paths have no leading slash; those of directories end with one.
+    """
+
+    def __init__(self, emit: Emit, *, whole_seconds: bool = False, lenient: bool = False) -> None:
+        """`whole_seconds` drops the fractions of times (for trees that are made anew and must come out the same);
+        `lenient` fills a file that shrinks while it is read with zeros.
+        """
         self._emit = emit
+        self._whole_seconds = whole_seconds
+        self._lenient = lenient
+        self._buffer = bytearray()
         self._links: dict[tuple[int, int], bytes] = {}
 
-    def tree(self, root: int) -> None:
-        """Everything below the directory fd `root` (not the root itself), then the end of the archive."""
-        self._directory(root, b"")
-        self._emit(bytes(2 * BLOCK))
+    def directory(self, path: bytes, fd: int, there: os.stat_result) -> None:
+        """A directory, whose xattrs are read through `fd`."""
+        self._header(path, b"5", there, xattrs=xattrs_of(fd))
 
-    def _directory(self, directory: int, prefix: bytes) -> None:
-        for name in sorted(os.fsencode(text) for text in os.listdir(directory)):
-            there = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            path = prefix + name
-            if stat.S_ISDIR(there.st_mode):
-                fd = os.open(name, _DIRECTORY, dir_fd=directory)
-                try:
-                    xattrs = _xattrs(fd)
-                    self._header(path + b"/", b"5", there, xattrs=xattrs)
-                    if _is_opaque(fd):
-                        self._header(path + b"/" + _OPAQUE, b"0", there, mode=0)
-                    self._directory(fd, path + b"/")
-                finally:
-                    os.close(fd)
-            elif stat.S_ISCHR(there.st_mode) and there.st_rdev == 0:
-                self._header(prefix + _WHITEOUT + name, b"0", there, mode=0)
-            else:
-                self._file(directory, name, path, there)
+    def file(self, directory: int, name: bytes, path: bytes, there: os.stat_result) -> None:
+        """Anything but a directory: `name` in the directory fd, which `there` was read from. Sockets are left out.
 
-    def _file(self, directory: int, name: bytes, path: bytes, there: os.stat_result) -> None:
+        Raises TreeChanged when a file shrinks while it is read, FileNotFoundError when it has gone.
+        """
         inode = (there.st_dev, there.st_ino)
-        if there.st_nlink > 1 and inode in self._links:
-            self._header(path, b"1", there, target=self._links[inode])
-            return
-        if stat.S_ISREG(there.st_mode):
-            self._regular(directory, name, path, there)
-        elif stat.S_ISLNK(there.st_mode):
+        if there.st_nlink > 1:
+            first = self._links.get(inode)
+            if first is not None:
+                self._header(path, b"1", there, target=first)
+                return
+        mode = there.st_mode
+        if stat.S_ISREG(mode):
+            self._regular(directory, name, path)
+        elif stat.S_ISLNK(mode):
             self._header(path, b"2", there, target=os.readlink(name, dir_fd=directory))
-        elif stat.S_ISFIFO(there.st_mode):
+        elif stat.S_ISFIFO(mode):
             self._header(path, b"6", there)
-        elif stat.S_ISCHR(there.st_mode) or stat.S_ISBLK(there.st_mode):
-            self._header(path, b"3" if stat.S_ISCHR(there.st_mode) else b"4", there)
+        elif stat.S_ISCHR(mode):
+            self._header(path, b"3", there, device=there.st_rdev)
+        elif stat.S_ISBLK(mode):
+            self._header(path, b"4", there, device=there.st_rdev)
         else:
-            return  # sockets live only as long as their process
+            return  # a socket lives only as long as its process
         if there.st_nlink > 1:
             self._links[inode] = path
 
-    def _regular(self, directory: int, name: bytes, path: bytes, there: os.stat_result) -> None:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    def whiteout(self, directory: bytes, name: bytes) -> None:
+        """`name` is not in `directory` any more. Nothing of the moment goes in, so that digests can be the same."""
+        path = directory + WHITEOUT + name
+        if len(path) > 100 or not path.isascii():
+            self._extended({"path": path}, path)
+        self._put(block(path, b"0"))
+
+    def opaque(self, directory: bytes) -> None:
+        """Nothing that lower layers have in `directory` shows through."""
+        self.whiteout(directory, OPAQUE[len(WHITEOUT) :])
+
+    def end(self) -> None:
+        """The end of the archive: two empty blocks, and everything handed over."""
+        self._put(bytes(2 * BLOCK))
+        self._flush()
+
+    # ------------------------------------------------------------ contents
+
+    def _regular(self, directory: int, name: bytes, path: bytes) -> None:
+        fd = os.open(name, _FILE, dir_fd=directory)
         try:
             there = os.fstat(fd)
-            self._header(path, b"0", there, size=there.st_size, xattrs=_xattrs(fd))
-            left = there.st_size
-            while left:
-                chunk = os.read(fd, min(left, _CHUNK))
-                if not chunk:
-                    raise TreeChanged(f"{os.fsdecode(path)!r} became shorter while it was read")
-                self._emit(chunk)
-                left -= len(chunk)
-            self._emit(bytes(-there.st_size % BLOCK))
+            size = there.st_size
+            self._header(path, b"0", there, size=size, xattrs=xattrs_of(fd))
+            if size:
+                if size >= _CHUNK and there.st_blocks * 512 < size:
+                    self._sparse(fd, size, path)
+                else:
+                    self._content(fd, size, path)
+                self._put(bytes(-size % BLOCK))
         finally:
             os.close(fd)
+
+    def _content(self, fd: int, size: int, path: bytes) -> None:
+        while size:
+            chunk = os.read(fd, min(size, _CHUNK))
+            if not chunk:
+                if self._lenient:
+                    self._zeros(size)
+                    return
+                raise TreeChanged(f"{os.fsdecode(path)!r} became shorter while it was read")
+            self._put(chunk)
+            size -= len(chunk)
+
+    def _sparse(self, fd: int, size: int, path: bytes) -> None:
+        """Holes are written as zeros without being read.
+
+        GNU's sparse entries would be shorter, but Docker cannot push a layer that has some: it does not reproduce them.
+        """
+        position = 0
+        while position < size:
+            start = _seek(fd, position, os.SEEK_DATA, size)
+            self._zeros(start - position)
+            if start >= size:
+                return
+            end = _seek(fd, start, os.SEEK_HOLE, size)
+            os.lseek(fd, start, os.SEEK_SET)
+            self._content(fd, end - start, path)
+            position = end
+
+    def _zeros(self, count: int) -> None:
+        while count:
+            step = min(count, _CHUNK)
+            self._put(_ZEROS[:step])
+            count -= step
+
+    # ------------------------------------------------------------ headers
 
     def _header(
         self,
@@ -100,45 +154,61 @@ class TarWriter:
         *,
         size: int = 0,
         target: bytes = b"",
-        mode: int | None = None,
+        device: int = 0,
         xattrs: dict[str, bytes] | None = None,
     ) -> None:
-        mtime = max(0, there.st_mtime_ns // 1_000_000_000)
-        records = {f"SCHILY.xattr.{key}": value for key, value in (xattrs or {}).items()}
-        for key, number, limit in (
-            ("uid", there.st_uid, _OCTAL_ID),
-            ("gid", there.st_gid, _OCTAL_ID),
-            ("size", size, _OCTAL_SIZE),
-            ("mtime", mtime, _OCTAL_SIZE),
-        ):
-            if number > limit:
-                records[key] = str(number).encode()
+        uid, gid = there.st_uid, there.st_gid
+        seconds, fraction = divmod(there.st_mtime_ns, _SECOND)
+        if self._whole_seconds:
+            fraction = 0
+        records: dict[str, bytes] = {_XATTR + key: value for key, value in xattrs.items()} if xattrs else {}
+        if fraction or not 0 <= seconds <= _OCTAL_SIZE:
+            records["mtime"] = _decimal(there.st_mtime_ns if fraction else seconds * _SECOND)
+        if uid > _OCTAL_ID:
+            records["uid"] = b"%d" % uid
+        if gid > _OCTAL_ID:
+            records["gid"] = b"%d" % gid
+        if size > _OCTAL_SIZE:
+            records["size"] = b"%d" % size
         if len(path) > 100 or not path.isascii():
             records["path"] = path
-        if len(target) > 100 or not target.isascii():
+        if target and (len(target) > 100 or not target.isascii()):
             records["linkpath"] = target
         if records:
             self._extended(records, path)
-        device = there.st_rdev if flag in (b"3", b"4") else 0
-        self._emit(
+        self._put(
             block(
                 path,
                 flag,
-                mode=stat.S_IMODE(there.st_mode) if mode is None else mode,
-                uid=there.st_uid,
-                gid=there.st_gid,
+                mode=stat.S_IMODE(there.st_mode),
+                uid=uid,
+                gid=gid,
                 size=size,
-                mtime=mtime,
+                mtime=seconds,
                 target=target,
-                device=(os.major(device), os.minor(device)),
+                device=(os.major(device), os.minor(device)) if device else (0, 0),
             )
         )
 
     def _extended(self, records: dict[str, bytes], path: bytes) -> None:
         data = b"".join(_record(key, records[key]) for key in sorted(records))
         name = b"PaxHeaders.0/" + path.rstrip(b"/").rpartition(b"/")[2]
-        self._emit(block(name, b"x", mode=0o644, size=len(data)))
-        self._emit(data + bytes(-len(data) % BLOCK))
+        self._put(block(name, b"x", mode=0o644, size=len(data)))
+        self._put(data + bytes(-len(data) % BLOCK))
+
+    def _put(self, data: bytes) -> None:
+        if len(data) >= _FLUSH:
+            self._flush()
+            self._emit(data)
+            return
+        self._buffer += data
+        if len(self._buffer) >= _FLUSH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._buffer:
+            data, self._buffer = bytes(self._buffer), bytearray()
+            self._emit(data)
 
 
 def block(
@@ -154,28 +224,57 @@ def block(
     device: tuple[int, int] = (0, 0),
 ) -> bytes:
     """A ustar header; values that do not fit are cut, because a PAX record before it says them."""
-    fields = (
-        path[:100].ljust(100, b"\0"),
-        _octal(mode, 8),
-        _octal(uid if uid <= _OCTAL_ID else 0, 8),
-        _octal(gid if gid <= _OCTAL_ID else 0, 8),
-        _octal(size if size <= _OCTAL_SIZE else 0, 12),
-        _octal(mtime if mtime <= _OCTAL_SIZE else 0, 12),
-        b" " * 8,
-        flag,
-        target[:100].ljust(100, b"\0"),
-        b"ustar\x0000",
-        bytes(64),
-        _octal(device[0], 8),
-        _octal(device[1], 8),
-        bytes(167),
+    raw = b"".join(
+        (
+            path[:100].ljust(100, b"\0"),
+            b"%07o\0%07o\0%07o\0%011o\0%011o\0        "
+            % (
+                mode,
+                uid if uid <= _OCTAL_ID else 0,
+                gid if gid <= _OCTAL_ID else 0,
+                size if size <= _OCTAL_SIZE else 0,
+                mtime if 0 <= mtime <= _OCTAL_SIZE else 0,
+            ),
+            flag,
+            target[:100].ljust(100, b"\0"),
+            _MAGIC,
+            b"%07o\0%07o\0" % device,
+            _TAIL,
+        )
     )
-    raw = b"".join(fields)
     return raw[:148] + b"%06o\0 " % sum(raw) + raw[156:]
 
 
-def _octal(value: int, width: int) -> bytes:
-    return b"%0*o\0" % (width - 1, value)
+_MAGIC = b"ustar\x0000" + bytes(64)
+_TAIL = bytes(167)
+
+
+def xattrs_of(fd: int) -> dict[str, bytes] | None:
+    """The attributes that travel, None when there are none."""
+    try:
+        names = os.listxattr(fd)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            return None
+        raise
+    return {key: os.getxattr(fd, key) for key in names if kept(key)} if names else None
+
+
+def _seek(fd: int, position: int, whence: int, size: int) -> int:
+    """SEEK_DATA or SEEK_HOLE, `size` where nothing follows."""
+    try:
+        return min(os.lseek(fd, position, whence), size)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return size
+        raise
+
+
+def _decimal(nanoseconds: int) -> bytes:
+    """Seconds with as many decimals as needed."""
+    sign, nanoseconds = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
+    seconds, fraction = divmod(nanoseconds, _SECOND)
+    return f"{sign}{seconds}.{fraction:09d}".rstrip("0").rstrip(".").encode()
 
 
 def _record(key: str, value: bytes) -> bytes:
@@ -185,14 +284,3 @@ def _record(key: str, value: bytes) -> bytes:
     while len(str(length)) + len(body) != length:
         length += 1
     return str(length).encode() + body
-
-
-def _xattrs(fd: int) -> dict[str, bytes]:
-    return {key: os.getxattr(fd, key) for key in os.listxattr(fd) if kept(key)}
-
-
-def _is_opaque(fd: int) -> bool:
-    try:
-        return os.getxattr(fd, _OPAQUE_XATTR) == b"y"
-    except OSError:
-        return False
