@@ -11,12 +11,13 @@ import shutil
 import socket
 import subprocess
 import tarfile
-import tempfile
 import time
 from base64 import b64encode
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.harness import scratch
 
 SCHEMA2 = "application/vnd.docker.distribution.manifest.v2+json"
 OCI = "application/vnd.oci.image.manifest.v1+json"
@@ -117,7 +118,7 @@ class Registry:
 
     def __init__(self, auth: bool = False) -> None:
         self.auth = auth
-        self.folder = Path(tempfile.mkdtemp(prefix="scowt-registry-", dir="/var/tmp"))
+        self.folder = scratch.make("registry")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -192,7 +193,7 @@ class Registry:
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        scratch.remove(self.folder)
 
 
 def available() -> bool:

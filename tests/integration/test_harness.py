@@ -2,12 +2,13 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.harness import slots, wipe
+from tests.harness import scratch, slots, wipe
 
 IDENTITY = "0123456789abcdef" * 4
 
@@ -72,3 +73,26 @@ def test_a_wipe_leaves_its_neighbour_alone(slot: slots.Slot) -> None:
     assert wipe.links(other) and wipe.tables(other) and Path(other.base).exists()
     wipe.wipe(other)
     other.release()
+
+
+def test_what_a_killed_run_has_left_is_swept() -> None:
+    code = f"""
+import os, subprocess, sys, time
+sys.path += {sys.path!r}
+from tests.harness import scratch
+folder = scratch.make("x")
+subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
+subprocess.Popen([f"{{folder}}/x", "60"], executable="/bin/sleep")
+print(folder, flush=True)
+time.sleep(60)
+"""
+    killed = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert killed.stdout is not None
+    folder = Path(killed.stdout.readline().strip())
+    scratch.sweep()
+    assert folder.exists(), "it was swept while its process lived"
+    killed.kill()
+    killed.wait()
+    scratch.sweep()
+    assert killed.stdout.read() == ""  # its child, which holds the pipe too, has ended
+    assert not folder.parent.exists()

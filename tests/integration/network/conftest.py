@@ -4,11 +4,9 @@ import asyncio
 import contextlib
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +19,7 @@ from scow.metadata.leases import SCHEMA
 from scow.model.network import Sandbox
 from scow.model.ports import Port, PortBinding
 from scow.network.networking import BridgeNetworking, open_networking
+from tests.harness import scratch
 
 PEER = str(Path(__file__).with_name("peer.py"))
 
@@ -197,7 +196,7 @@ Scenario = Callable[[Site], Coroutine[Any, Any, None]]
 def on_site() -> Iterator[Callable[[Scenario], None]]:
     """Runs a scenario on a site of its own and takes everything down behind it."""
     number = 1 + secrets.randbelow(250)
-    site = Site(Path(tempfile.mkdtemp(prefix="scownet", dir="/var/tmp")), f"sctn{number}", number)
+    site = Site(scratch.make("net"), f"sctn{number}", number)
 
     async def run(scenario: Scenario) -> None:
         with _outside(site) as site.outside:
@@ -205,4 +204,4 @@ def on_site() -> Iterator[Callable[[Scenario], None]]:
                 await scenario(site)
 
     yield lambda scenario: asyncio.run(run(scenario))
-    shutil.rmtree(site.directory, ignore_errors=True)
+    scratch.remove(site.directory)

@@ -5,10 +5,10 @@ import itertools
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from scow.linux import cgroup
@@ -16,6 +16,7 @@ from scow.linux.cgroup import Cgroup
 from scow.runtime import seccomp
 from scow.runtime.execute import execute
 from scow.runtime.launch import Launched, launch
+from tests.harness import scratch
 
 BUSYBOX = "/bin/busybox"
 DEFAULT_CAPABILITIES = [
@@ -179,7 +180,7 @@ class Area:
     """A scratch directory with one busybox root as lower layer; makes containers and removes all of them."""
 
     def __init__(self) -> None:
-        self.path = tempfile.mkdtemp(prefix="scow-rt-", dir="/var/tmp")
+        self.path = str(scratch.make("rt"))
         self.lower = build_rootfs(f"{self.path}/lower")
         seccomp.configure(f"{self.path}/seccomp")
         self.cgroups: list[Cgroup] = []
@@ -240,7 +241,8 @@ class Area:
         for group in self.cgroups:
             group.remove()
         cgroup.open(_PARENT).remove()
-        shutil.rmtree(self.path)
+        scratch.remove(Path(self.path))
+        assert not os.path.exists(self.path), f"{self.path} cannot be removed"
 
 
 if __name__ == "__main__":  # a quick look: python -m tests.integration.runtime.harness COMMAND…

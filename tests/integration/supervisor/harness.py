@@ -6,11 +6,10 @@ import glob
 import itertools
 import json
 import os
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from scow.errors import ScowError
@@ -19,6 +18,7 @@ from scow.model.task import Attachment, LogTarget, TaskSpec
 from scow.supervisor.adoption import bury
 from scow.supervisor.supervisor import Supervisor
 from scow.supervisor.task import RunningTask
+from tests.harness import scratch
 from tests.integration.runtime.harness import build_rootfs, default_spec
 
 _numbers = itertools.count()
@@ -28,10 +28,10 @@ class Area:
     """Roots of one test: `spec` makes a TaskSpec, `close` ends whatever still runs and removes everything."""
 
     def __init__(self, path: str | None = None) -> None:
-        self.path = path or tempfile.mkdtemp(prefix="scow-sv-", dir="/var/tmp")
+        self.path = path or str(scratch.make("sv"))
         self.exec_root = f"{self.path}/exec"
         self.data_root = f"{self.path}/data"
-        self.group = f"scowtest-sv/{os.path.basename(self.path)}"
+        self.group = "/".join(("scowtest-sv", *self.path.split("/")[-2:]))
         if path is None:
             os.makedirs(f"{self.exec_root}/rootfs")
             os.makedirs(self.data_root)
@@ -95,11 +95,12 @@ class Area:
             cgroup.open(f"/{self.group}").remove()
         except (OSError, ScowError):
             pass
-        for directory in (*glob.glob("/sys/fs/cgroup/*/scowtest-sv"), "/sys/fs/cgroup/scowtest-sv"):
-            with contextlib.suppress(OSError):  # another run uses it
-                os.rmdir(directory)
+        for group in (os.path.dirname(self.group), "scowtest-sv"):
+            for directory in (*glob.glob(f"/sys/fs/cgroup/*/{group}"), f"/sys/fs/cgroup/{group}"):
+                with contextlib.suppress(OSError):  # another run uses it
+                    os.rmdir(directory)
         for _ in range(100):  # monitors are ending
-            shutil.rmtree(self.path, ignore_errors=True)
+            scratch.remove(Path(self.path))
             if not os.path.exists(self.path):
                 return
             time.sleep(0.02)
