@@ -15,6 +15,7 @@ COMMANDS = {
     "info": "info",
     "inspect": "inspect",
     "kill": "kill",
+    "load": "load",
     "login": "login",
     "logout": "logout",
     "logs": "logs",
@@ -28,6 +29,7 @@ COMMANDS = {
     "rm": "rm",
     "rmi": "rmi",
     "run": "run",
+    "save": "save",
     "start": "start",
     "stop": "stop",
     "tag": "tag",
@@ -68,11 +70,13 @@ GROUPS = {
         "history": "history",
         "inspect": "image_inspect",
         "list": "images",
+        "load": "load",
         "ls": "images",
         "pull": "pull",
         "push": "push",
         "remove": "rmi",
         "rm": "rmi",
+        "save": "save",
         "tag": "tag",
     },
     "network": {"inspect": "network_inspect", "list": "network_ls", "ls": "network_ls"},
@@ -90,12 +94,12 @@ GROUPS = {
 
 # Known to Docker's users and not there yet: refused by name.
 UNSUPPORTED = frozenset(
-    "build builder buildx checkpoint commit compose config context cp export import load manifest node plugin save "
+    "build builder buildx checkpoint commit compose config context cp export import manifest node plugin "
     "search secret service stack stats swarm trust update".split()
 )
 UNSUPPORTED_IN_GROUP = {
     "container": frozenset("commit cp export stats update".split()),
-    "image": frozenset("build import load prune save".split()),
+    "image": frozenset("build import prune".split()),
     "network": frozenset("connect create disconnect prune remove rm".split()),
     "system": frozenset("df dial-stdio prune".split()),
     "volume": frozenset(("update",)),

@@ -3,7 +3,18 @@
 docs/compat/operations.md is made from it; see docs/compat/check.
 """
 
-from scow.server.docker import absent, containers, execs, images, networks, registry, streams, system, volumes
+from scow.server.docker import (
+    absent,
+    containers,
+    execs,
+    image_archives,
+    images,
+    networks,
+    registry,
+    streams,
+    system,
+    volumes,
+)
 from scow.server.docker.absent import Handler, refused, refused_for_container, refused_for_image
 
 _SWARM = (
@@ -58,12 +69,12 @@ ROUTES: dict[str, Handler] = {
     "POST /images/create": images.create,
     "GET /images/search": refused("searching a hub"),
     "POST /images/prune": refused("pruning images"),
-    "GET /images/get": refused("saving images"),
-    "POST /images/load": refused("loading images"),
+    "GET /images/get": image_archives.save,
+    "POST /images/load": image_archives.load,
     "GET /images/*/json": images.inspect,
     "GET /images/*/history": images.history,
     "GET /images/*/attestations": refused_for_image("reading attestations"),
-    "GET /images/*/get": refused_for_image("saving images"),
+    "GET /images/*/get": image_archives.save_one,
     "POST /images/*/push": registry.push,
     "POST /images/*/tag": images.tag_image,
     "DELETE /images/*": images.remove_image,
