@@ -3,18 +3,19 @@
 Every method may raise a `ScowError` kind and nothing else on purpose. Methods that are `async` do not block the loop.
 """
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
 from typing import Protocol
 
 from scow.model.image import Image
-from scow.model.network import Endpoint, Network
+from scow.model.network import EndpointWish, Network, NetworkRequest, Tenancy, Tenant
+from scow.model.network import Places as Places
 from scow.model.network import Sandbox as Sandbox
-from scow.model.ports import PortBinding, PublishedPort
 from scow.model.task import Attachment as Attachment
 from scow.model.task import ExitStatus as ExitStatus
 from scow.model.task import LogTarget as LogTarget
 from scow.model.task import TaskSpec as TaskSpec
 from scow.model.transfer import Credentials as Credentials
+from scow.model.transfer import Loaded
 from scow.model.transfer import PullProgress as PullProgress
 from scow.model.transfer import PushedTag as PushedTag
 from scow.model.transfer import PushReport as PushReport
@@ -137,6 +138,14 @@ class ImageStore(Protocol):
     ) -> None:
         """Bring the image of a name (`every_tag`: of every tag of its repository) to its registry."""
 
+    def save(self, selection: Sequence[tuple[Image, tuple[Reference, ...]]]) -> AsyncIterator[bytes]:
+        """The images with these names as one archive, in pieces. What cannot be saved is told before the first."""
+
+    async def load(
+        self, archive: AsyncIterator[bytes], platform: str, progress: Callable[[PullProgress], None]
+    ) -> Sequence[Loaded]:
+        """Every image of an archive verified, unpacked and named, or none. DataLoss, ResourceExhausted."""
+
     async def tag(self, image_id: str, reference: Reference) -> None: ...
 
     async def untag(self, reference: Reference) -> None: ...
@@ -182,32 +191,44 @@ class Snapshots(Protocol):
 # ---------------------------------------------------------------- network
 
 
-class Networking(Protocol):
-    """The default bridge and what hangs on it. Lifecycle: start() once, then connect/release, close() (traffic
-    goes on).
-    """
+class NetworkCatalog(Protocol):
+    """The networks of the machine. Records are durable before anything is made of them."""
 
-    async def start(self, live: Mapping[str, Endpoint], published: Mapping[str, Sequence[PublishedPort]]) -> None:
-        """Bring up bridge, addresses, firewall table; keep what belongs to `live` containers, remove what else is
+    def networks(self) -> Sequence[Network]:
+        """bridge, host and none, then the user's, oldest first."""
+
+    async def create(self, request: NetworkRequest) -> Network:
+        """A network that containers can be on when this returns; on an error nothing is left. Conflict when the name is
+        taken, Forbidden when its range or bridge is.
+        """
+
+    async def remove(self, network: Network) -> None:
+        """Forbidden while a container is on it, and for a predefined one."""
+
+
+class Networking(NetworkCatalog, Protocol):
+    """Containers on networks. Lifecycle: start() once, then connect, attach, detach, release; close() (traffic goes on)."""
+
+    async def start(self, living: Mapping[str, Tenancy]) -> None:
+        """Bring up networks, addresses, firewall table; keep what belongs to living containers, remove what else is
         ours.
         """
 
-    def networks(self) -> Sequence[Network]:
-        """bridge, host and none."""
+    async def connect(self, tenant: Tenant, wishes: Sequence[EndpointWish]) -> Sandbox:
+        """Give a container a namespace, a place on each network and its published ports; all or nothing. The first wish
+        is eth0. NotFound for a network that is not there, Forbidden for an address in use.
 
-    async def connect(
-        self,
-        container_id: str,
-        bindings: Sequence[PortBinding],
-        *,
-        name: str = "",
-        mac_address: str = "",
-        address: str = "",
-    ) -> Sandbox:
-        """Give a container a namespace, an address and its published ports; all or nothing.
-
-        A taken port raises Conflict with Docker's sentence ("… Bind for 0.0.0.0:80 failed: port is already allocated").
+        A taken port raises Docker's sentence ("… Bind for 0.0.0.0:80 failed: port is already allocated").
         """
+
+    async def attach(self, tenant: Tenant, wish: EndpointWish, netns: int) -> Places:
+        """One more network for a running container; `netns` is an fd of its namespace, the caller's."""
+
+    async def detach(self, container_id: str, network_id: str, netns: int) -> Places:
+        """One network less. Ports move to the network that has the default route then."""
+
+    async def rename(self, container_id: str, name: str) -> None:
+        """A running container is called so from now on."""
 
     async def release(self, container_id: str) -> None:
         """Give everything back (rules first, then address and veth, in the background where slow); idempotent."""
