@@ -57,12 +57,15 @@ def resolv_text(
     fallback: bool = False,
     host_path: str = "/etc/resolv.conf",
     host_network: bool = False,
+    external: Sequence[str] | None = None,
+    ndots_from: str = "",
 ) -> str:
     """/etc/resolv.conf; a search list of "." alone means none. The rest is told in comments.
 
     overrides: which of "nameservers", "search", "options" the user gave. other: lines of the host's file that are kept.
     invalid: the host's nameservers that are no addresses. fallback: the nameservers are the default ones, since none of
-    the host's can be used. host_network: the container shares the host's network namespace.
+    the host's can be used. host_network: the container shares the host's network namespace. external: the nameserver is
+    our own, which asks these. ndots_from: whence that option is when it is not the user's or the host's.
     """
     body = [f"nameserver {one}\n" for one in nameservers]
     if search and tuple(search) != (".",):
@@ -70,13 +73,17 @@ def resolv_text(
     if options:
         body.append(f"options {' '.join(options)}\n")
     body.extend(f"{line}\n" for line in other)
-    notes = [f"# Based on host file: '{host_path}'{'' if host_network else ' (legacy)'}\n"]
+    how = "" if host_network else " (legacy)" if external is None else " (internal resolver)"
+    notes = [f"# Based on host file: '{host_path}'{how}\n"]
     if fallback:
         notes.append("# Used default nameservers.\n")
+    if external is not None:
+        notes.append(f"# ExtServers: [{' '.join(external)}]\n")
     if invalid:
         notes.append(f"# Invalid nameservers: [{' '.join(invalid)}]\n")
     shown = [one for one in ("nameservers", "search", "options") if one in overrides]
     notes.append(f"# Overrides: [{' '.join(shown)}]\n")
     if any(one.startswith("ndots:") for one in options):
-        notes.append(f"# Option ndots from: {'override' if 'options' in overrides else 'host'}\n")
+        origin = ndots_from or ("override" if "options" in overrides else "host")
+        notes.append(f"# Option ndots from: {origin}\n")
     return _RESOLV_HEAD + "\n" + "".join(body) + "\n" + "".join(notes)

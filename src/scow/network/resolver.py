@@ -1,4 +1,4 @@
-"""Which resolvers of the host a container can use, and the resolv.conf it gets. Pure, but for `read_host`."""
+"""Which resolvers of the host a container can use, and the resolv.conf it gets. Pure, but for what reads files."""
 
 from collections.abc import Sequence
 from ipaddress import ip_address
@@ -9,6 +9,7 @@ from scow.network.files import resolv_text
 _HOST_FILE = "/etc/resolv.conf"
 _BEHIND_STUB = "/run/systemd/resolve/resolv.conf"
 _STUB = "127.0.0.53"
+RESOLVER = "127.0.0.11"
 FALLBACK = ("8.8.8.8", "8.8.4.4")
 _LIMIT = 1 << 16
 
@@ -110,3 +111,38 @@ def container_text(
         host_path=host.path,
         host_network=host_network,
     )
+
+
+def asks_bare_names(host: ResolvConf, options: Sequence[str] = ()) -> bool:
+    """Whether names of one label are asked outside for a container with these options (or else the host's): not when
+    ndots says that its search list comes first.
+    """
+    return _ndots(options or host.options) in ("", "0")
+
+
+def names_text(
+    host: ResolvConf, dns: Sequence[str] = (), search: Sequence[str] = (), options: Sequence[str] = ()
+) -> str:
+    """The same where names of containers are answered, on user-defined networks: 127.0.0.11 is asked, which asks others.
+    host: `read_file()`, for it may ask the host's loopback, too.
+    """
+    given = {"nameservers": dns, "search": search, "options": options}
+    external = dns or tuple(f"host({one})" if is_loopback(one) else one for one in host.nameservers)
+    wanted = list(options or host.options)
+    internal = not _ndots(wanted)
+    return resolv_text(
+        [RESOLVER],
+        list(search or host.search),
+        [*wanted, "ndots:0"] if internal else wanted,
+        overrides=[name for name, value in given.items() if value],
+        other=host.other,
+        invalid=() if dns else host.invalid,
+        fallback=not external,
+        host_path=host.path,
+        external=external or FALLBACK,
+        ndots_from="internal" if internal else "",
+    )
+
+
+def _ndots(options: Sequence[str]) -> str:
+    return next((one.partition(":")[2] for one in options if one.startswith("ndots:")), "")
