@@ -11,6 +11,7 @@ import select
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,6 +23,7 @@ from scow.network.names import NameClient, NameRecord
 _log = logging.getLogger("scow.network.names")
 _ANSWER = 10.0
 _CHUNK = 1 << 16
+_PAUSE = 1.0
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop()); from scow.network.dns.helper import main; main()"
 
 Request = tuple[Mapping[str, Any], int | None]
@@ -41,6 +43,7 @@ class Names:
         self._connection: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._started = -_PAUSE
         self._closed = False
 
     # ------------------------------------------------------------ contract
@@ -104,7 +107,7 @@ class Names:
         known = self._clients.pop(container_id, None)
         self._clients[container_id] = (client, os.dup(netns))
         if known is not None:
-            os.close(known[1])
+            self._thread.submit(os.close, known[1])  # behind the work that may be sending it
 
     async def _tell(self, requests: list[Request], netns: int | None = None) -> None:
         """Of no interest when there is no helper: it will be told all when it starts."""
@@ -140,6 +143,7 @@ class Names:
             finally:
                 loop.remove_reader(hangup.fileno())
         self._watcher = None
+        await asyncio.sleep(max(0.0, self._started + _PAUSE - time.monotonic()))  # one that dies at once is not hurried
         await self._do(self._revive, connection)
 
     # ------------------------------------------------------------ in the thread
@@ -229,23 +233,28 @@ class Names:
             self._process.poll()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
+        self._started = time.monotonic()
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as control:
             control.bind(self._path)
             os.chmod(self._path, 0o600)
             control.listen(8)
-            root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(helper.__file__))))
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, self._path, root],
-                stdin=control.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                env={"LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "1"},
-                start_new_session=True,
-            )
+            with open(os.path.join(os.path.dirname(self._path), "names.log"), "wb") as log:  # of what ends it, if anything
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, self._path, _source_root()],
+                    stdin=control.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=log.fileno(),
+                    cwd="/",
+                    env={"LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "1"},
+                    start_new_session=True,
+                )
         if not self._connect():
             raise ConnectionRefusedError(f"the helper for names cannot be reached at {self._path}")
-        self._send_all()
+        try:
+            self._send_all()
+        except OSError:
+            self._disconnect()
+            raise
 
     def _end(self) -> None:
         if self._connection is not None or self._connect():
@@ -260,6 +269,12 @@ class Names:
                 self._process.wait()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
+
+
+def _source_root() -> str:
+    """Where the package `scow` lies."""
+    here = os.path.dirname(helper.__file__)
+    return os.path.dirname(os.path.dirname(os.path.dirname(here)))
 
 
 def _publications(network_id: str, records: Mapping[str, NameRecord]) -> Iterator[Request]:
