@@ -6,10 +6,11 @@ digest, size and diff id have proven right; a failure leaves nothing.
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from scow.errors import DataLoss, ScowError
+from scow.errors import Cancelled, DataLoss, ScowError
 from scow.images.archive.limits import DEFAULT, InvalidArchive, Limits
 from scow.images.archive.reader import TarReader
 from scow.images.blobs import BlobStore, Ingest
@@ -17,6 +18,8 @@ from scow.images.decompress import Decompressed, Source
 from scow.images.trees import Trees
 from scow.images.unpack import Unpacked, Unpacker
 from scow.oci.descriptor import Descriptor
+
+_REPLAYED = 1 << 20
 
 
 class CorruptLayer(DataLoss):
@@ -33,7 +36,7 @@ class Stored:
 
 
 class _Incoming:
-    """The compressed side: counts, hashes and writes what passes."""
+    """The compressed side: counts, hashes and writes what passes; first what an earlier download has left."""
 
     def __init__(self, source: Source, ingest: Ingest | None, algorithm: str) -> None:
         self._source = source
@@ -43,12 +46,15 @@ class _Incoming:
         self.size = 0
 
     def __call__(self) -> bytes:
-        chunk = self._source()
-        if chunk:
-            self._hash.update(chunk)
-            if self._ingest is not None:
-                self._ingest.write(chunk)
-            self.size += len(chunk)
+        ingest = self._ingest
+        if ingest is not None and self.size < ingest.kept:
+            chunk = ingest.read(self.size, min(_REPLAYED, ingest.kept - self.size))
+        else:
+            chunk = self._source()
+            if chunk and ingest is not None:
+                ingest.write(chunk)
+        self._hash.update(chunk)
+        self.size += len(chunk)
         return chunk
 
     def check(self, descriptor: Descriptor) -> None:
@@ -70,17 +76,27 @@ def store_layer(
     blobs: BlobStore,
     trees: Trees,
     limits: Limits = DEFAULT,
+    ingest: Ingest | None = None,
 ) -> Stored:
-    """Store and unpack a layer blob that `source` delivers."""
-    ingest = blobs.ingest()
-    try:
-        stored = unpack_layer(
-            _Incoming(source, ingest, descriptor.digest.algorithm), descriptor, diff_id, trees, limits
-        )
-        ingest.commit(descriptor.digest)
+    """Store and unpack a layer blob that `source` delivers, after what `ingest` has of it already."""
+    with _written(ingest or blobs.ingest()) as into:
+        incoming = _Incoming(source, into, descriptor.digest.algorithm)
+        stored = unpack_layer(incoming, descriptor, diff_id, trees, limits)
+        into.commit(descriptor.digest)
         return stored
+
+
+@contextmanager
+def _written(ingest: Ingest) -> Iterator[Ingest]:
+    """An ingest that is closed in the end; a download that broke off leaves what it brought."""
+    keep = False
+    try:
+        yield ingest
+    except Cancelled:
+        keep = True
+        raise
     finally:
-        ingest.close()
+        ingest.close(keep)
 
 
 def unpack_stored(
@@ -115,14 +131,11 @@ def unpack_layer(incoming: "_Incoming", descriptor: Descriptor, diff_id: str, tr
             trees.remove(directory)
 
 
-def store_blob(source: Source, descriptor: Descriptor, blobs: BlobStore) -> None:
+def store_blob(source: Source, descriptor: Descriptor, blobs: BlobStore, ingest: Ingest | None = None) -> None:
     """Store a blob without unpacking it."""
-    ingest = blobs.ingest()
-    try:
-        _Incoming(source, ingest, descriptor.digest.algorithm).check(descriptor)
-        ingest.commit(descriptor.digest)
-    finally:
-        ingest.close()
+    with _written(ingest or blobs.ingest()) as into:
+        _Incoming(source, into, descriptor.digest.algorithm).check(descriptor)
+        into.commit(descriptor.digest)
 
 
 def unpack_into(path: str, plain: Callable[[], bytes], limits: Limits = DEFAULT) -> Unpacked:

@@ -37,7 +37,7 @@ class Pipe:
         return not self._closed
 
     def finish(self, error: BaseException | None = None) -> None:
-        """No more bytes; with an error the reader gets Cancelled instead of an end."""
+        """No more bytes; with an error the reader gets Cancelled instead of an end, after what came before it."""
         with self._ready:
             self._finished = True
             self._error = error
@@ -48,7 +48,7 @@ class Pipe:
         with self._ready:
             while not self._chunks and not self._finished:
                 self._ready.wait()
-            if self._error is not None:
+            if self._error is not None and not self._chunks:
                 raise Cancelled("the transfer was given up")
             parts: list[bytes] = []
             size = 0

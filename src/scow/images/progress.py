@@ -33,6 +33,10 @@ class LayerProgress:
             self._last = now
             self._send(PullProgress("Downloading", self._id, self._current, self._total))
 
+    def again(self) -> None:
+        """What has come was of no use."""
+        self._current = 0
+
     def downloaded(self) -> None:
         self._send(PullProgress("Downloading", self._id, self._current, self._total))
         self.status("Verifying Checksum")

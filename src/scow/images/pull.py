@@ -2,6 +2,9 @@
 
 Manifest and config first: they say which layers there are already. The other layers come in parallel, each through one
 pass (see layer.py). Then one sync, one transaction, and the image is there; before that nobody sees anything of it.
+
+What a pull that broke off has brought stays in the ingest area (see blobs.py). The next one reads it from there, hashing
+and unpacking as if it came from the network, and asks the registry for the rest only.
 """
 
 import asyncio
@@ -10,16 +13,16 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from scow.background import complete
-from scow.errors import DataLoss, Internal, NotFound
+from scow.errors import DataLoss, Internal, NotFound, ResourceExhausted
 from scow.images import config as config_documents
-from scow.images.blobs import digest_of, sync
+from scow.images.blobs import Ingest, digest_of, sync
 from scow.images.decompress import Source
-from scow.images.layer import Stored, first_error, store_blob, store_layer
+from scow.images.layer import Stored, first_error, store_blob, store_layer, unpack_stored
 from scow.images.lowerlinks import complete_links
 from scow.images.parts import Parts
 from scow.images.pipe import Pipe
 from scow.images.progress import LayerProgress, Report
-from scow.images.registry.client import RegistryClient, find_manifest, manifest_digest
+from scow.images.registry.client import RegistryClient, find_manifest, find_tags, manifest_digest
 from scow.metadata.images import ImageRow, LayerRow
 from scow.model.image import Image
 from scow.model.transfer import Credentials, PullProgress
@@ -61,30 +64,69 @@ async def pull(
     parts: Parts, reference: Reference, platform: str, credentials: Credentials | None, report: Report
 ) -> Image:
     """See ImageStore.pull."""
-    reference = reference.with_default_tag()
     wanted_platform = Platform.parse(platform) if platform else None
+    reference = reference.with_default_tag()
     client, data, content_type = await find_manifest(reference, parts.settings, credentials)
     try:
-        report(PullProgress(f"Pulling from {reference.path}", str(reference.digest or reference.tag)))
-        wanted = await _documents(client, reference, data, content_type, wanted_platform)
-        known = parts.catalog.get(str(wanted.manifest.config.digest))
-        before = parts.catalog.named(reference)
-        held = [*wanted.chain, *(digest for digest, _ in wanted.blobs)]
-        try:
-            with parts.catalog.hold(held):
-                if known is None or not all(parts.blobs.has(layer.digest) for layer in wanted.manifest.layers):
-                    await _fetch_layers(parts, client, wanted, report)
-                image = await complete(_publish(parts, wanted), "publish")
-        except BaseException:
-            await complete(parts.give_up(wanted.chain, [digest for digest, _ in wanted.blobs]), "give-up")
-            raise
+        image, fresh = await _one(parts, client, reference, data, content_type, wanted_platform, report)
     finally:
         await client.close()
-    report(PullProgress(f"Digest: {wanted.top}"))
-    fresh = before is None or before.id != image.id
-    what = "Downloaded newer image" if fresh else "Image is up to date"
-    report(PullProgress(f"Status: {what} for {reference.familiar}"))
+    report(PullProgress(f"Status: {_outcome(fresh)} for {reference.familiar}"))
     return image
+
+
+async def pull_all(
+    parts: Parts, repository: Reference, platform: str, credentials: Credentials | None, report: Report
+) -> list[Image]:
+    """See ImageStore.pull_all. One after the other, in the registry's order; the first failure ends it."""
+    wanted_platform = Platform.parse(platform) if platform else None
+    client, tags = await find_tags(repository, parts.settings, credentials)
+    images, any_fresh = [], False
+    try:
+        for tag in tags:
+            reference = repository.with_tag(tag)
+            data, content_type = await client.manifest(reference)
+            image, fresh = await _one(parts, client, reference, data, content_type, wanted_platform, report)
+            images.append(image)
+            any_fresh = any_fresh or fresh
+    finally:
+        await client.close()
+    report(PullProgress(f"Status: {_outcome(any_fresh)} for {repository.familiar}"))
+    return images
+
+
+def _outcome(fresh: bool) -> str:
+    return "Downloaded newer image" if fresh else "Image is up to date"
+
+
+async def _one(
+    parts: Parts,
+    client: RegistryClient,
+    reference: Reference,
+    data: bytes,
+    content_type: str,
+    platform: Platform | None,
+    report: Report,
+) -> tuple[Image, bool]:
+    """(the image of a manifest, whether the reference did not mean it before)."""
+    report(PullProgress(f"Pulling from {reference.path}", str(reference.digest or reference.tag)))
+    wanted = await _documents(client, reference, data, content_type, platform)
+    known = parts.catalog.get(str(wanted.manifest.config.digest))
+    before = parts.catalog.named(reference)
+    held = [*wanted.chain, *(digest for digest, _ in wanted.blobs)]
+    try:
+        with parts.catalog.hold(held):
+            if known is None or not all(parts.blobs.has(layer.digest) for layer in wanted.manifest.layers):
+                await _fetch_layers(parts, client, wanted, report)
+            image = await complete(_publish(parts, wanted), "publish")
+    except BaseException as error:
+        await complete(parts.give_up(wanted.chain, [digest for digest, _ in wanted.blobs]), "give-up")
+        if isinstance(error, ResourceExhausted):  # what is kept for the next pull may be what fills the disk
+            parts.blobs.forget(layer.digest for layer in wanted.manifest.layers)
+        raise
+    parts.blobs.forget(layer.digest for layer in wanted.manifest.layers)
+    report(PullProgress(f"Digest: {wanted.top}"))
+    return image, before is None or before.id != image.id
 
 
 async def _documents(
@@ -149,6 +191,7 @@ async def _fetch_layers(parts: Parts, client: RegistryClient, wanted: _Wanted, r
         else:
             report(PullProgress("Pulling fs layer", descriptor.digest.short))
             missing.append(number)
+    _need_space(parts, [wanted.manifest.layers[number] for number in missing])
     done = {number: asyncio.Event() for number in missing}
     try:
         async with asyncio.TaskGroup() as group:
@@ -156,6 +199,13 @@ async def _fetch_layers(parts: Parts, client: RegistryClient, wanted: _Wanted, r
                 group.create_task(_one_layer(parts, client, wanted, number, report, done), name=f"layer-{number}")
     except BaseExceptionGroup as error:
         raise first_error(error) from None
+
+
+def _need_space(parts: Parts, layers: Sequence[Descriptor]) -> None:
+    """NoSpace when what is to be downloaded does not fit, before the first byte of it."""
+    parts.blobs.forget_older()
+    sizes = {layer.digest: layer.size for layer in layers if not parts.blobs.has(layer.digest)}
+    parts.blobs.need(sum(max(0, size - parts.blobs.kept(digest)) for digest, size in sizes.items()))
 
 
 def _existing(parts: Parts, chain_id: str, diff_id: str) -> LayerRow | None:
@@ -207,20 +257,23 @@ async def _download(
     unpack: bool,
     progress: LayerProgress,
 ) -> None:
-    """Stream a blob into the store and, with `unpack`, into a directory that the catalog then knows."""
+    """Bring a blob into the store and, with `unpack`, into a directory that the catalog then knows."""
     descriptor = wanted.manifest.layers[number]
     chain, diff_id = wanted.chain, wanted.config.diff_ids[number]
 
-    def work(source: Source) -> Stored | None:
+    def work(source: Source, ingest: Ingest) -> Stored | None:
         if unpack:
-            return store_layer(source, descriptor, diff_id, parts.blobs, parts.trees, parts.limits)
-        store_blob(source, descriptor, parts.blobs)
+            return store_layer(source, descriptor, diff_id, parts.blobs, parts.trees, parts.limits, ingest)
+        store_blob(source, descriptor, parts.blobs, ingest)
         return None
 
     if parts.downloads.locked():
         progress.status("Waiting")
     async with parts.downloads:
-        stored = await _stream(parts, client, wanted.reference, descriptor, work, progress)
+        if unpack and parts.blobs.has(descriptor.digest):
+            stored = await _unpack_again(parts, descriptor, diff_id)
+        else:
+            stored = await _stream(parts, client, wanted.reference, descriptor, work, progress)
     if stored is None:
         return
     unpacked = stored.unpacked
@@ -236,24 +289,61 @@ async def _download(
     await parts.arrive(row)
 
 
+async def _unpack_again(parts: Parts, descriptor: Descriptor, diff_id: str) -> Stored:
+    """A directory from a blob that is there already."""
+    worker = parts.submit(unpack_stored, descriptor, diff_id, parts.blobs, parts.trees, parts.limits)
+    try:
+        return await asyncio.shield(worker)
+    except asyncio.CancelledError:
+        stored = await _settled(worker)
+        if stored is not None:
+            parts.trees.remove(stored.directory)
+        raise
+
+
 async def _stream(
     parts: Parts,
     client: RegistryClient,
     reference: Reference,
     descriptor: Descriptor,
-    work: Callable[[Source], Stored | None],
+    work: Callable[[Source, Ingest], Stored | None],
     progress: LayerProgress,
 ) -> Stored | None:
-    """Feed a blob to `work` in a thread while it comes from the registry."""
-    pipe = Pipe(asyncio.get_running_loop())
-    worker = parts.submit(work, pipe.read)
-    worker.add_done_callback(lambda _: pipe.close())
+    """Feed a blob to `work` in a thread while it comes from the registry, after what is left of an earlier download.
+    When that turns out to be damaged, all of it is fetched, once.
+    """
+    ingest = parts.blobs.partial(descriptor.digest, descriptor.size)
     try:
-        async with aclosing(client.blob(reference, descriptor)) as chunks:
-            async for chunk in chunks:
-                progress.advance(len(chunk))
-                if not await pipe.put(chunk):
-                    break
+        return await _feed(parts, client, reference, descriptor, work, ingest, progress)
+    except DataLoss:
+        if not ingest.kept:
+            raise
+    progress.again()
+    ingest = parts.blobs.partial(descriptor.digest, descriptor.size)
+    return await _feed(parts, client, reference, descriptor, work, ingest, progress)
+
+
+async def _feed(
+    parts: Parts,
+    client: RegistryClient,
+    reference: Reference,
+    descriptor: Descriptor,
+    work: Callable[[Source, Ingest], Stored | None],
+    ingest: Ingest,
+    progress: LayerProgress,
+) -> Stored | None:
+    """One try of `_stream`. `work` closes the ingest."""
+    pipe = Pipe(asyncio.get_running_loop())
+    worker = parts.submit(work, pipe.read, ingest)
+    worker.add_done_callback(lambda _: pipe.close())
+    progress.advance(ingest.kept)
+    try:
+        if ingest.kept < descriptor.size or not descriptor.size:
+            async with aclosing(client.blob(reference, descriptor, ingest.kept)) as chunks:
+                async for chunk in chunks:
+                    progress.advance(len(chunk))
+                    if not await pipe.put(chunk):
+                        break
         pipe.finish()
         progress.downloaded()
         return await asyncio.shield(worker)
@@ -265,7 +355,7 @@ async def _stream(
         raise
 
 
-async def _settled(worker: "asyncio.Future[Stored | None]") -> Stored | None:
+async def _settled(worker: "asyncio.Future[Stored | None] | asyncio.Future[Stored]") -> Stored | None:
     """Wait, also through cancellations, until the worker has ended and cleaned up; what it made if it came through."""
     while not worker.done():
         try:

@@ -67,6 +67,14 @@ class World:
         return [f"{step.id}: {step.status}" if step.id else step.status for step in self.progress]
 
     def leftovers(self) -> tuple[list[str], list[str]]:
-        """(blobs and ingests, layer directories)."""
-        blobs = sorted(os.listdir(self.root / "images/blobs/sha256")) + os.listdir(self.root / "images/ingest")
-        return blobs, sorted(os.listdir(self.root / "layers"))
+        """(blobs and ingests, layer directories); what is kept of broken downloads is `partials`."""
+        ingest = [name for name in os.listdir(self.root / "images/ingest") if not name.endswith(".partial")]
+        return sorted(os.listdir(self.root / "images/blobs/sha256")) + ingest, sorted(os.listdir(self.root / "layers"))
+
+    def partials(self) -> dict[str, int]:
+        """Bytes of broken downloads by digest."""
+        return {
+            path.name.removesuffix(".partial").replace("-", ":"): path.stat().st_size
+            for path in (self.root / "images/ingest").iterdir()
+            if path.name.endswith(".partial")
+        }

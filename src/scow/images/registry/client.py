@@ -5,8 +5,8 @@ limits and the credential rules of this package inside.
 """
 
 import logging
-from collections.abc import AsyncGenerator, Mapping
-from typing import Self
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from scow.errors import DataLoss, InvalidArgument, ScowError
@@ -23,6 +23,7 @@ from scow.oci.digest import Digest
 from scow.oci.documents import MANIFEST_LIMIT
 from scow.oci.reference import Reference
 
+T = TypeVar("T")
 _log = logging.getLogger("scow.images")
 _SMALL = 64 << 10
 _TAGS_LIMIT = 4 << 20
@@ -221,9 +222,27 @@ def _origin(url: str) -> tuple[str, str, int | None]:
 async def find_manifest(
     reference: Reference, settings: RegistrySettings, credentials: Credentials | None
 ) -> tuple[RegistryClient, bytes, str]:
-    """(client that answered, manifest bytes, Content-Type) for a reference; the caller closes the client.
+    """(client that answered, manifest bytes, Content-Type) for a reference; the caller closes the client."""
+    client, (data, content_type) = await _ask_any(
+        reference, settings, credentials, lambda client: client.manifest(reference)
+    )
+    return client, data, content_type
 
-    Mirrors are asked first, get no credentials, and whatever is wrong with them, the registry itself is asked next. Of
+
+async def find_tags(
+    reference: Reference, settings: RegistrySettings, credentials: Credentials | None
+) -> tuple[RegistryClient, list[str]]:
+    """(client that answered, tags) for a repository; the caller closes the client."""
+    return await _ask_any(reference, settings, credentials, lambda client: client.tags(reference))
+
+
+async def _ask_any(
+    reference: Reference,
+    settings: RegistrySettings,
+    credentials: Credentials | None,
+    ask: Callable[[RegistryClient], Awaitable[T]],
+) -> tuple[RegistryClient, T]:
+    """Mirrors are asked first, get no credentials, and whatever is wrong with them, the registry itself is asked next. Of
     several ways to one registry (loopback, insecure) the first that connects counts.
     """
     candidates = endpoints(reference.domain, settings)
@@ -231,7 +250,7 @@ async def find_manifest(
         client = RegistryClient(endpoint, settings, None)
         try:
             await client.connect()
-            return (client, *await client.manifest(reference))
+            return client, await ask(client)
         except ScowError as error:
             await client.close()
             _log.info("mirror %s: %s", endpoint.authority, error.message)
@@ -240,7 +259,7 @@ async def find_manifest(
             raise
     client = await _first_of(tuple(c for c in candidates if not c.mirror), settings, credentials)
     try:
-        return (client, *await client.manifest(reference))
+        return client, await ask(client)
     except BaseException:
         await client.close()
         raise
