@@ -33,10 +33,10 @@ Request = tuple[Mapping[str, Any], int | None]
 class Names:
     """Implements names.NameService. One loop uses it; what blocks happens in one thread, in order."""
 
-    def __init__(self, directory: str, tasks: TaskSet) -> None:
-        """directory: exists, 0700, below the exec root."""
+    def __init__(self, directory: str) -> None:
+        """directory: 0700, below the exec root; need not exist before start()."""
         self._path = os.path.join(directory, "names.sock")
-        self._tasks = tasks
+        self._tasks = TaskSet()
         self._tables: dict[str, dict[str, NameRecord]] = {}
         self._clients: dict[str, tuple[NameClient, int]] = {}
         self._thread = ThreadPoolExecutor(1, "names")
@@ -80,8 +80,7 @@ class Names:
 
     async def close(self) -> None:
         self._closed = True
-        if self._watcher is not None:
-            self._watcher.cancel()
+        await self._tasks.close()
         await self._do(self._disconnect)
         self._thread.shutdown(wait=True)
         for _, netns in self._clients.values():
