@@ -25,11 +25,9 @@ def _pull(session: Session, flags: Flags, args: list[str]) -> int:
     named = given.tag is not None or given.digest is not None
     if every and named:
         raise Exit(1, "tag can't be used with --all-tags/-a")
-    if every:
-        raise Exit(1, f"{session.program}: 'pull --all-tags' is not supported yet")
-    if not named and not quiet:
+    if not named and not quiet and not every:
         line(f"Using default tag: {given.with_default_tag().tag}")
-    reference = pull(session, image, flags.text("platform"), None if quiet else 1)
+    reference = pull(session, image, flags.text("platform"), None if quiet else 1, every)
     line(str(reference))
     return 0
 

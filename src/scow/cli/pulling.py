@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from scow.client.api import Response
 
 
-def pull(session: Session, image: str, platform: str, out: int | None) -> Reference:
+def pull(session: Session, image: str, platform: str, out: int | None, every_tag: bool = False) -> Reference:
     """Pulls and shows the progress on descriptor `out` (None: not at all). Raises ProgressError for an error in the stream."""
-    reference = Reference.parse(image).with_default_tag()
+    reference = Reference.parse(image) if every_tag else Reference.parse(image).with_default_tag()
     server = credentials.server_key(reference.domain)
     tag = str(reference.digest) if reference.digest is not None else reference.tag or ""
     params = [("fromImage", reference.familiar_name), ("tag", tag)]

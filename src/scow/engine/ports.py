@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequenc
 from typing import Protocol
 
 from scow.model.image import Image
-from scow.model.network import Endpoint, Network
+from scow.model.network import EndpointWish, Network, NetworkRequest, Tenancy, Tenant
+from scow.model.network import Places as Places
 from scow.model.network import Sandbox as Sandbox
-from scow.model.ports import PortBinding, PublishedPort
 from scow.model.task import Attachment as Attachment
 from scow.model.task import ExitStatus as ExitStatus
 from scow.model.task import LogTarget as LogTarget
@@ -128,6 +128,15 @@ class ImageStore(Protocol):
     ) -> Image:
         """Fetch, verify, unpack and name an image. Cancelling the task stops the pull and leaves nothing visible."""
 
+    async def pull_all(
+        self,
+        repository: Reference,
+        platform: str,
+        credentials: Credentials | None,
+        progress: Callable[[PullProgress], None],
+    ) -> Sequence[Image]:
+        """`pull` for every tag of a repository, one after the other."""
+
     async def push(
         self,
         reference: Reference,
@@ -191,32 +200,44 @@ class Snapshots(Protocol):
 # ---------------------------------------------------------------- network
 
 
-class Networking(Protocol):
-    """The default bridge and what hangs on it. Lifecycle: start() once, then connect/release, close() (traffic
-    goes on).
-    """
+class NetworkCatalog(Protocol):
+    """The networks of the machine. Records are durable before anything is made of them."""
 
-    async def start(self, live: Mapping[str, Endpoint], published: Mapping[str, Sequence[PublishedPort]]) -> None:
-        """Bring up bridge, addresses, firewall table; keep what belongs to `live` containers, remove what else is
+    def networks(self) -> Sequence[Network]:
+        """bridge, host and none, then the user's, oldest first."""
+
+    async def create(self, request: NetworkRequest) -> Network:
+        """A network that containers can be on when this returns; on an error nothing is left. Conflict when the name is
+        taken, Forbidden when its range or bridge is.
+        """
+
+    async def remove(self, network: Network) -> None:
+        """Forbidden while a container is on it, and for a predefined one."""
+
+
+class Networking(NetworkCatalog, Protocol):
+    """Containers on networks. Lifecycle: start() once, then connect, attach, detach, release; close() (traffic goes on)."""
+
+    async def start(self, living: Mapping[str, Tenancy]) -> None:
+        """Bring up networks, addresses, firewall table; keep what belongs to living containers, remove what else is
         ours.
         """
 
-    def networks(self) -> Sequence[Network]:
-        """bridge, host and none."""
+    async def connect(self, tenant: Tenant, wishes: Sequence[EndpointWish]) -> Sandbox:
+        """Give a container a namespace, a place on each network and its published ports; all or nothing. The first wish
+        is eth0. NotFound for a network that is not there, Forbidden for an address in use.
 
-    async def connect(
-        self,
-        container_id: str,
-        bindings: Sequence[PortBinding],
-        *,
-        name: str = "",
-        mac_address: str = "",
-        address: str = "",
-    ) -> Sandbox:
-        """Give a container a namespace, an address and its published ports; all or nothing.
-
-        A taken port raises Conflict with Docker's sentence ("… Bind for 0.0.0.0:80 failed: port is already allocated").
+        A taken port raises Docker's sentence ("… Bind for 0.0.0.0:80 failed: port is already allocated").
         """
+
+    async def attach(self, tenant: Tenant, wish: EndpointWish, netns: int) -> Places:
+        """One more network for a running container; `netns` is an fd of its namespace, the caller's."""
+
+    async def detach(self, container_id: str, network_id: str, netns: int) -> Places:
+        """One network less. Ports move to the network that has the default route then."""
+
+    async def rename(self, container_id: str, name: str) -> None:
+        """A running container is called so from now on."""
 
     async def release(self, container_id: str) -> None:
         """Give everything back (rules first, then address and veth, in the background where slow); idempotent."""

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from scow.background import complete
 from scow.errors import DataLoss, Internal, NotFound, ResourceExhausted
@@ -35,6 +36,8 @@ from scow.oci.image import ImageConfig, chain_ids
 from scow.oci.manifest import Index, Manifest
 from scow.oci.platform import Platform, host_platform
 from scow.oci.reference import Reference
+
+_S = TypeVar("_S", Stored, Stored | None)
 
 
 class NoSuchPlatform(NotFound):
@@ -295,9 +298,9 @@ async def _unpack_again(parts: Parts, descriptor: Descriptor, diff_id: str) -> S
     try:
         return await asyncio.shield(worker)
     except asyncio.CancelledError:
-        stored = await _settled(worker)
-        if stored is not None:
-            parts.trees.remove(stored.directory)
+        late = await _settled(worker)
+        if late is not None:
+            parts.trees.remove(late.directory)
         raise
 
 
@@ -355,7 +358,7 @@ async def _feed(
         raise
 
 
-async def _settled(worker: "asyncio.Future[Stored | None] | asyncio.Future[Stored]") -> Stored | None:
+async def _settled(worker: "asyncio.Future[_S]") -> "_S | None":
     """Wait, also through cancellations, until the worker has ended and cleaned up; what it made if it came through."""
     while not worker.done():
         try:

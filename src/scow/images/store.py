@@ -49,6 +49,17 @@ class LocalImageStore:
 
         return await pull(self.parts, reference, platform, credentials, progress)
 
+    async def pull_all(
+        self,
+        repository: Reference,
+        platform: str,
+        credentials: Credentials | None,
+        progress: Callable[[PullProgress], None],
+    ) -> Sequence[Image]:
+        from scow.images.pull import pull_all
+
+        return await pull_all(self.parts, repository, platform, credentials, progress)
+
     async def push(
         self,
         reference: Reference,

@@ -62,14 +62,12 @@ class _PullFailure(Internal):
 
 
 def pull_reference(name: str, tag_or_digest: str) -> Reference:
-    """`fromImage` and `tag`, where the tag may be a digest."""
+    """`fromImage` and `tag`, where the tag may be a digest; with neither it is every tag of the repository."""
     reference = Reference.parse(name)
     if tag_or_digest:
         if ":" in tag_or_digest:
             return reference.with_digest(Digest.parse(tag_or_digest))
         return reference.with_tag(tag_or_digest)
-    if reference.tag is None and reference.digest is None:
-        raise Unsupported(f"pulling all tags of {name} is not supported by scow yet: name one")
     return reference
 
 

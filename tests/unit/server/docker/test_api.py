@@ -398,7 +398,8 @@ def test_a_pull_that_fails_before_and_after_its_first_step(tmp_path: Path, caplo
         assert (early.status, early.message) == (404, "manifest for x:1 not found")
         world.images.pull = puller([], Unauthenticated("no basic auth credentials"))  # type: ignore[attr-defined]
         assert (await front.ask("POST", "/images/create?fromImage=x&tag=1")).status == 500
-        assert (await front.ask("POST", "/images/create?fromImage=x")).status == 501  # all tags of it
+        world.images.pull_all = puller([], NotFound("repository x not found"))  # type: ignore[attr-defined]
+        assert (await front.ask("POST", "/images/create?fromImage=x")).message == "repository x not found"
         world.images.pull = puller([PullProgress("Pulling from x", "1")], NotFound("gone"))  # type: ignore[attr-defined]
         late = await front.ask("POST", "/images/create?fromImage=x&tag=1")
         assert late.status == 200
