@@ -124,3 +124,48 @@ def _history(entry: dict[str, Any]) -> HistoryEntry:
         comment=text_field(entry, "comment", _WHAT),
         empty_layer=entry.get("empty_layer") is True,
     )
+
+
+def render_config(config: ContainerConfig) -> dict[str, Any]:
+    """The `config` object of an image config, with the fields that Docker writes."""
+    value: dict[str, Any] = {
+        "Hostname": config.hostname,
+        "Domainname": config.domainname,
+        "User": config.user,
+        "AttachStdin": config.attach_stdin,
+        "AttachStdout": config.attach_stdout,
+        "AttachStderr": config.attach_stderr,
+        "Tty": config.tty,
+        "OpenStdin": config.open_stdin,
+        "StdinOnce": config.stdin_once,
+        "Env": list(config.env) or None,
+        "Cmd": None if config.cmd is None else list(config.cmd),
+        "Image": config.image,
+        "Volumes": {path: {} for path in config.volumes} or None,
+        "WorkingDir": config.working_dir,
+        "Entrypoint": None if config.entrypoint is None else list(config.entrypoint),
+        "OnBuild": list(config.on_build) or None,
+        "Labels": dict(config.labels) or None,
+    }
+    optional = {
+        "ExposedPorts": {str(port): {} for port in config.exposed_ports},
+        "ArgsEscaped": config.args_escaped,
+        "NetworkDisabled": config.network_disabled,
+        "StopSignal": config.stop_signal,
+        "StopTimeout": config.stop_timeout,
+        "Shell": list(config.shell),
+        "Healthcheck": _render_health(config.healthcheck) if config.healthcheck else None,
+    }
+    return value | {name: item for name, item in optional.items() if item or item == 0 and name == "StopTimeout"}
+
+
+def _render_health(check: HealthCheck) -> dict[str, Any]:
+    fields = {
+        "Test": list(check.test),
+        "Interval": check.interval,
+        "Timeout": check.timeout,
+        "StartPeriod": check.start_period,
+        "StartInterval": check.start_interval,
+        "Retries": check.retries,
+    }
+    return {name: item for name, item in fields.items() if item}

@@ -202,7 +202,7 @@ class _Comparison:
     def walk(self, directory: int, below: View, prefix: bytes, depth: int) -> None:
         _check_depth(depth, prefix)
         before = below.entries()
-        names = {name: there for name, there in _listing(directory)}
+        names = dict(_listing(directory))
         for name in sorted({*before, *names}):
             path = prefix + name
             old, new = before.get(name), names.get(name)
