@@ -67,9 +67,9 @@ async def _settle(engine: Engine, entry: Entry, task: "Task | ExitStatus | None"
         async with entry.lock:
             await remove.take_away(engine, entry, volumes=False)
         return False
-    if status.state in ("restarting",):
-        engine.containers.set_status(entry, replace(status, state="exited"))
-        return True
+    if status.state == "restarting":
+        ending.schedule(engine, entry, 0)
+        return False
     if entry.container.host.auto_remove and status.state == "exited":
         async with entry.lock:
             await remove.take_away(engine, entry, volumes=True)

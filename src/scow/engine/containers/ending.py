@@ -63,8 +63,7 @@ async def record(engine: Engine, entry: Entry, exit_status: ExitStatus) -> None:
         return
     entry.keeping = spawn(_keep(engine, entry), f"keep-{before.id[:12]}")
     if restarting:
-        ran = exit_status.finished_at - before.status.started_at
-        _schedule(engine, entry, ran)
+        schedule(engine, entry, exit_status.finished_at - before.status.started_at)
 
 
 async def _keep(engine: Engine, entry: Entry) -> None:
@@ -81,7 +80,15 @@ async def kept(entry: Entry) -> None:
         entry.keeping = None
 
 
-def _schedule(engine: Engine, entry: Entry, ran: int) -> None:
+def count_anew(engine: Engine, entry: Entry) -> None:
+    """Somebody starts it by hand: its restarts are counted, and its back-off grows, from the beginning."""
+    entry.backoff = 0.0
+    if entry.container.status.restart_count:
+        engine.containers.set_status(entry, replace(entry.container.status, restart_count=0))
+
+
+def schedule(engine: Engine, entry: Entry, ran: int) -> None:
+    """Start a container that is restarting again after its back-off. `ran`: how long it had run (ns)."""
     entry.backoff = (
         _FIRST_BACKOFF if ran >= _GOOD_RUN or not entry.backoff else min(entry.backoff * 2, _LONGEST_BACKOFF)
     )
@@ -105,7 +112,7 @@ async def _restart_later(engine: Engine, entry: Entry, delay: float) -> None:
                 entry.container, entry.container.status.exit_code
             ):
                 engine.containers.set_status(entry, replace(entry.container.status, state="restarting"))
-                _schedule(engine, entry, 0)
+                schedule(engine, entry, 0)
 
 
 def cancel_restart(engine: Engine, entry: Entry) -> bool:

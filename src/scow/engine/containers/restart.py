@@ -21,5 +21,6 @@ async def restart(engine: Engine, name: str, timeout: int | None = None, signal:
             entry.restarting = False
     async with entry.lock:
         if not entry.running:
+            ending.count_anew(engine, entry)
             await launch(engine, entry)
     happenings.publish(engine, entry.container, "restart")

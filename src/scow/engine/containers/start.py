@@ -35,6 +35,7 @@ async def start(engine: Engine, name: str, detach_keys: str = "") -> None:
             raise NotModified(f"container {name} is already running")
         if entry.removing or state in ("removing", "dead"):
             raise Conflict("container is marked for removal and cannot be started")
+        ending.count_anew(engine, entry)
         await launch(engine, entry)
 
 
