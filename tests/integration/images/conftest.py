@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.images.faultreg import FaultRegistry
+from tests.harness.faultreg import FaultRegistry
 from tests.integration.images.world import World
 
 

@@ -14,8 +14,7 @@ import pytest
 from scow.errors import ScowError, Unauthenticated
 from scow.model.transfer import Credentials
 from scow.oci.reference import Reference
-from tests.harness.registry import SCHEMA2, Image, digest
-from tests.integration.images.faultreg import (
+from tests.harness.faultreg import (
     INDEX,
     Fault,
     FaultRegistry,
@@ -25,6 +24,7 @@ from tests.integration.images.faultreg import (
     reset,
     status,
 )
+from tests.harness.registry import SCHEMA2, Image, digest
 from tests.integration.images.world import QUICK, World
 from tests.unit.images.craft import archive, file, header
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.faultreg import FaultRegistry
 from tests.harness.registry import Image
-from tests.integration.images.faultreg import FaultRegistry
 from tests.integration.images.world import World
 from tests.unit.images.craft import archive, directory, file
 

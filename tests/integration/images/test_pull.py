@@ -8,8 +8,8 @@ import pytest
 
 from scow.errors import Conflict, InvalidArgument, NotFound
 from scow.oci.reference import Reference
+from tests.harness.faultreg import INDEX, FaultRegistry
 from tests.harness.registry import Image, digest
-from tests.integration.images.faultreg import INDEX, FaultRegistry
 from tests.integration.images.world import World
 from tests.unit.images.craft import archive, directory, file, hardlink
 
