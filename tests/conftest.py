@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +15,25 @@ from tests.harness.clients import Clients
 from tests.harness.engine import Engine
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`needs_docker` as a fixture name: skip where no docker client is installed."""
-    if shutil.which("docker"):
-        return
-    skip = pytest.mark.skip(reason="no docker client on this machine")
-    for item in items:
-        if "needs_docker" in getattr(item, "fixturenames", ()):
-            item.add_marker(skip)
+@pytest.fixture(scope="session")
+def needs_docker() -> None:
+    """Ask for this in a test that runs the docker CLI: it is skipped where there is none."""
+    if not shutil.which("docker"):
+        pytest.skip("no docker client on this machine")
 
 
 @pytest.fixture(scope="session")
-def needs_docker() -> None:
-    """Ask for this in a test that runs the docker CLI."""
+def needs_nftables() -> None:
+    """Ask for this in a test that publishes ports or makes tables: it is skipped where the kernel has no nftables."""
+    if not nftables():
+        pytest.skip("the kernel of this machine has no nftables (ip and inet tables)")
+
+
+@cache
+def nftables() -> bool:
+    """Tried in a network namespace that ends with the trial."""
+    script = "nft add table ip trial && nft add table inet trial"
+    return subprocess.run(["unshare", "--net", "sh", "-c", script], stderr=subprocess.DEVNULL).returncode == 0
 
 
 @pytest.fixture(scope="session")

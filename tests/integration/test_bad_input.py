@@ -56,7 +56,7 @@ def test_bad_name(clean: Clients) -> None:
     assert answer.status == 400 and "Invalid container name (-bad)" in answer.message
 
 
-def test_port_in_use(clean: Clients) -> None:
+def test_port_in_use(clean: Clients, needs_nftables: None) -> None:
     ports = {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "48123"}]}}
     clean.launch("first", Cmd=["sleep", "60"], ExposedPorts={"80/tcp": {}}, HostConfig=ports)
     refused(

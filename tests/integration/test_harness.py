@@ -34,7 +34,7 @@ def test_two_slots_share_nothing(slot: slots.Slot) -> None:
     other.release()
 
 
-def test_a_wipe_finds_and_removes_all_that_a_daemon_makes(slot: slots.Slot) -> None:
+def test_a_wipe_finds_and_removes_all_that_a_daemon_makes(slot: slots.Slot, needs_nftables: None) -> None:
     (slot.base / "data/containers" / IDENTITY).mkdir(parents=True)
     (slot.base / "run").mkdir()
     sh(f"mount -t tmpfs none {slot.base}/run && mkdir {slot.base}/run/in && mount -t tmpfs none {slot.base}/run/in")
@@ -62,7 +62,7 @@ def test_a_wipe_finds_and_removes_all_that_a_daemon_makes(slot: slots.Slot) -> N
     (group / "scowt-check").rmdir()
 
 
-def test_a_wipe_leaves_its_neighbour_alone(slot: slots.Slot) -> None:
+def test_a_wipe_leaves_its_neighbour_alone(slot: slots.Slot, needs_nftables: None) -> None:
     other = slots.take()
     wipe.wipe(other)
     other.base.mkdir(parents=True)

@@ -304,6 +304,24 @@ def test_a_stopped_one_is_not_restarted(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
+def test_kill_tells_what_it_cannot_do(tmp_path: Path) -> None:
+    """dockerd's sentences; the signal is looked at first."""
+
+    async def scenario(world: World) -> None:
+        id_ = await made(world)
+        for name, signal, kind, words in (
+            ("none", "FOO", InvalidArgument, "invalid signal: FOO"),
+            (id_, "99", InvalidArgument, "the linux daemon does not support signal 99"),
+            ("none", "TERM", NotFound, "No such container: none"),
+            (id_, "TERM", Conflict, f"container {id_} is not running"),
+        ):
+            with pytest.raises(kind) as caught:
+                await kill.kill(world.engine, name, signal)
+            assert caught.value.message == f"cannot kill container: {name}: {words}"
+
+    run(tmp_path, scenario)
+
+
 def test_restart_keeps_a_rm_container(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         id_ = await made(world, auto_remove=True)

@@ -1,6 +1,7 @@
 """Pure parts of the engine: tables, names, signals, filters, diff, spec."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,18 @@ def test_signals(text: str, number: int) -> None:
     assert signals.number(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "0", "65", "FOO", "-1", "RTMIN+40", "RTMAX+1", "99999999999999999999", "９"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "0", "FOO", "SIG", "SIG9", "RTMIN+40", "RTMAX+1", "99999999999999999999", "９"]
+)
 def test_bad_signals(text: str) -> None:
-    with pytest.raises(InvalidArgument, match="invalid signal"):
+    with pytest.raises(InvalidArgument, match=f"invalid signal: {re.escape(text)}$"):
         signals.number(text)
+
+
+@pytest.mark.parametrize("value", [65, 99, -1, 32, 33, 10**17])
+def test_numbers_that_are_no_signal(value: int) -> None:
+    with pytest.raises(InvalidArgument, match=f"^the linux daemon does not support signal {value}$"):
+        signals.number(str(value))
 
 
 @given(st.text(max_size=12))

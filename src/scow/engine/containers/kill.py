@@ -2,13 +2,18 @@
 
 from scow.engine.containers import ending, happenings, signals, stop
 from scow.engine.context import Engine
-from scow.errors import Conflict, NotFound
+from scow.errors import Conflict, InvalidArgument, NotFound
 
 
 async def kill(engine: Engine, name: str, signal: str = "KILL") -> None:
     """Conflict when it does not run. SIGKILL and the stop signal count as the user's wish to end it."""
-    number = signals.number(signal or "KILL")
-    entry = engine.containers.find(name)
+    try:
+        number = signals.number(signal or "KILL")
+        entry = engine.containers.find(name)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"cannot kill container: {name}: {error.message}") from None
+    except NotFound as error:
+        raise NotFound(f"cannot kill container: {name}: {error.message}") from None
     await entry.settled()
     if ending.cancel_restart(engine, entry):
         await engine.containers.save(entry)
