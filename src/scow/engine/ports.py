@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequenc
 from typing import Protocol
 
 from scow.model.image import Image
+from scow.model.making import NewImage
 from scow.model.network import EndpointWish, Network, NetworkRequest, Tenancy, Tenant
 from scow.model.network import Places as Places
 from scow.model.network import Sandbox as Sandbox
@@ -155,6 +156,9 @@ class ImageStore(Protocol):
     ) -> Sequence[Loaded]:
         """Every image of an archive verified, unpacked and named, or none. DataLoss, ResourceExhausted."""
 
+    async def make(self, new: NewImage, write: Callable[[Callable[[bytes], object]], None]) -> Image:
+        """Make an image whose layer is the archive that `write` writes (in a thread) into the function that it gets."""
+
     async def tag(self, image_id: str, reference: Reference) -> None: ...
 
     async def untag(self, reference: Reference) -> None: ...
@@ -186,6 +190,19 @@ class Snapshots(Protocol):
 
     def directories(self, container_id: str, chain_ids: Sequence[str]) -> tuple[Sequence[str], str, str]:
         """(lower directories top first, upper directory, work directory) for inspect and diff."""
+
+    def write_changes(
+        self, container_id: str, chain_ids: Sequence[str], ours: Sequence[str], emit: Callable[[bytes], object]
+    ) -> None:
+        """In a thread: the writable layer as a layer archive, piece by piece. `ours`: absolute paths of mount points
+        that the engine may have made; while they are empty they are no change.
+        """
+
+    def write_whole(self, container_id: str, chain_ids: Sequence[str], emit: Callable[[bytes], object]) -> None:
+        """In a thread: the container's whole tree as an archive."""
+
+    def changes(self, container_id: str, chain_ids: Sequence[str], ours: Sequence[str]) -> Sequence[tuple[str, int]]:
+        """In a thread: (absolute path, 0 modified | 1 added | 2 deleted), by path."""
 
     async def remove(self, container_id: str) -> None:
         """Remove the writable layer; no error if there is none. Big trees go in the background."""

@@ -8,7 +8,9 @@ import shutil
 import stat
 from collections.abc import Sequence
 
-from scow.images.snapshots import OverlaySnapshots
+from scow.images import changes, differ
+from scow.images.archive.writer import Emit
+from scow.images.snapshots import OverlaySnapshots, placeholders
 from scow.linux.copytree import copy_one, copy_tree
 from scow.oci.runtime import Mount
 
@@ -27,6 +29,19 @@ class NativeSnapshots(OverlaySnapshots):
     def directories(self, container_id: str, chain_ids: Sequence[str]) -> tuple[Sequence[str], str, str]:
         upper = f"{self._root}/{container_id}/diff"
         return (upper,), upper, ""  # the image's data are in it, for a volume's first filling
+
+    def write_changes(self, container_id: str, chain_ids: Sequence[str], ours: Sequence[str], emit: Emit) -> None:
+        _, tree, _ = self.directories(container_id, chain_ids)
+        differ.write_difference(tree, self._lowers(chain_ids), emit, placeholders=placeholders(ours))
+
+    def write_whole(self, container_id: str, chain_ids: Sequence[str], emit: Emit) -> None:
+        _, tree, _ = self.directories(container_id, chain_ids)
+        differ.write_whole((tree,), emit)
+
+    def changes(self, container_id: str, chain_ids: Sequence[str], ours: Sequence[str]) -> list[tuple[str, int]]:
+        _, tree, _ = self.directories(container_id, chain_ids)
+        found = changes.tree_changes(tree, self._lowers(chain_ids), placeholders(ours))
+        return [(os.fsdecode(path), kind) for path, kind in found]
 
     def mounts(self, container_id: str, chain_ids: Sequence[str]) -> Sequence[Mount]:
         return [self._bind(container_id)]

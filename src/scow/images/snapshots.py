@@ -8,6 +8,9 @@ import stat
 from collections.abc import Container, Sequence
 
 from scow.errors import Conflict, NotFound, ResourceExhausted
+from scow.images import changes, differ
+from scow.images.archive.writer import Emit
+from scow.images.differ import Placeholders
 from scow.images.parts import Parts
 from scow.images.trees import Trash
 from scow.oci.runtime import Mount
@@ -44,6 +47,21 @@ class OverlaySnapshots:
     async def remove(self, container_id: str) -> None:
         self._trash.put(f"{self._root}/{container_id}")
 
+    def write_changes(self, container_id: str, chain_ids: Sequence[str], ours: Sequence[str], emit: Emit) -> None:
+        """In a thread: the writable layer as a layer archive."""
+        lowers, upper, _ = self.directories(container_id, chain_ids)
+        differ.write_upper(upper, emit, lowers=lowers, placeholders=placeholders(ours))
+
+    def write_whole(self, container_id: str, chain_ids: Sequence[str], emit: Emit) -> None:
+        """In a thread: the whole tree as an archive."""
+        lowers, upper, _ = self.directories(container_id, chain_ids)
+        differ.write_whole((upper, *lowers), emit)
+
+    def changes(self, container_id: str, chain_ids: Sequence[str], ours: Sequence[str]) -> list[tuple[str, int]]:
+        """In a thread: (absolute path, kind) of what differs, by path."""
+        lowers, upper, _ = self.directories(container_id, chain_ids)
+        return [(os.fsdecode(path), kind) for path, kind in changes.upper_changes(upper, lowers, placeholders(ours))]
+
     async def usage(self, container_id: str) -> int:
         return await self._parts.run(_usage, f"{self._root}/{container_id}/diff")
 
@@ -75,6 +93,11 @@ class OverlaySnapshots:
         if missing:
             raise NotFound(f"layer {missing[0]} is missing")
         return [self._parts.trees.path(layers[chain_id].directory) for chain_id in reversed(chain_ids)]
+
+
+def placeholders(paths: Sequence[str]) -> Placeholders:
+    """Of absolute paths."""
+    return Placeholders(os.fsencode(path.strip("/")) for path in paths)
 
 
 def _usage(path: str) -> int:

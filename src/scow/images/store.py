@@ -18,6 +18,7 @@ from scow.images.snapshots import OverlaySnapshots
 from scow.images.trees import Trash, Trees
 from scow.metadata.database import Database
 from scow.model.image import Image
+from scow.model.making import NewImage
 from scow.model.transfer import Credentials, Loaded, PullProgress, PushReport
 from scow.oci.digest import Digest
 from scow.oci.platform import Platform
@@ -83,6 +84,11 @@ class LocalImageStore:
         from scow.images.load import load  # with the decompressors
 
         return await load(self.parts, archive, Platform.parse(platform) if platform else None, progress)
+
+    async def make(self, new: NewImage, write: Callable[[Callable[[bytes], object]], None]) -> Image:
+        from scow.images.commit import make_image  # seldom used
+
+        return await make_image(self.parts, new, write)
 
     async def tag(self, image_id: str, reference: Reference) -> None:
         if reference.tag is None or reference.digest is not None:
