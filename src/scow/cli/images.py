@@ -25,7 +25,7 @@ _OPTIONS: tuple[Option, ...] = (
     ("no-trunc", "", "bool", "", "Don't truncate output"),
     ("quiet", "q", "bool", "", "Show only image IDs"),
 )
-_HEADERS = {
+HEADERS = {
     "ID": "IMAGE ID",
     "Repository": "REPOSITORY",
     "Tag": "TAG",
@@ -59,7 +59,7 @@ def _images(session: Session, flags: Flags, args: list[str]) -> int:
     table = ("Repository", "Tag", "Digest", "ID", "CreatedSince", "Size") if flags.on("digests") else (
         "Repository", "Tag", "ID", "CreatedSince", "Size"
     )  # fmt: skip
-    put(Listing(table, _HEADERS).render(rows, layout))
+    put(Listing(table, HEADERS).render(rows, layout))
     return 0
 
 
@@ -78,6 +78,13 @@ def _rows(image: dict[str, Any], trunc: bool, digests: bool, used: bool) -> list
     for name, values in hashes.items():
         out += [_row(image, name, _NONE, digest, trunc) for digest in (values if digests else [""])]
     return out
+
+
+def first_row(image: dict[str, Any], trunc: bool) -> Row:
+    """An image under its first tag."""
+    tags = [text for text in image.get("RepoTags") or () if text != "<none>:<none>"]
+    name, _, tag = (tags[0] if tags else f"{_NONE}:{_NONE}").rpartition(":")
+    return _row(image, name, tag, "", trunc)
 
 
 def _by_name(references: Sequence[str], separator: str) -> dict[str, list[str]]:

@@ -11,12 +11,23 @@ from scow.cli.units import human_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from scow.cli.command import Session
     from scow.cli.flags import Flags
 
 
-def prune(session: Session, flags: Flags, path: str, warning: str, title: str, key: str) -> int:
-    """Asks unless --force, removes, and prints the names and the space that was won."""
+def prune(
+    session: Session,
+    flags: Flags,
+    path: str,
+    warning: str,
+    title: str,
+    key: str,
+    show: Callable[[Any], str] = str,
+) -> int:
+    """Asks unless --force, removes, and prints the names and the space that was won. `show` words one entry."""
     filters = flags.items("filter")
     if session.config is not None:
         filters += [str(item) for item in session.config.data.get("pruneFilters") or ()]
@@ -28,6 +39,6 @@ def prune(session: Session, flags: Flags, path: str, warning: str, title: str, k
     report = session.client.post(path, filters_param(filters)) or {}
     deleted = report.get(key) or []
     if deleted:
-        put(title + "\n" + "".join(f"{name}\n" for name in deleted) + "\n")
+        put(title + "\n" + "".join(f"{show(name)}\n" for name in deleted) + "\n")
     line(f"Total reclaimed space: {human_size(report.get('SpaceReclaimed') or 0, 4)}")
     return 0

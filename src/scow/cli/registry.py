@@ -72,6 +72,7 @@ GROUPS = {
         "list": "images",
         "load": "load",
         "ls": "images",
+        "prune": "image_prune",
         "pull": "pull",
         "push": "push",
         "remove": "rmi",
@@ -80,7 +81,7 @@ GROUPS = {
         "tag": "tag",
     },
     "network": {"inspect": "network_inspect", "list": "network_ls", "ls": "network_ls"},
-    "system": {"events": "events", "info": "info"},
+    "system": {"df": "system_df", "events": "events", "info": "info", "prune": "system_prune"},
     "volume": {
         "create": "volume_create",
         "inspect": "volume_inspect",
@@ -99,9 +100,9 @@ UNSUPPORTED = frozenset(
 )
 UNSUPPORTED_IN_GROUP = {
     "container": frozenset("commit cp export stats update".split()),
-    "image": frozenset("build import prune".split()),
+    "image": frozenset("build import".split()),
     "network": frozenset("connect create disconnect prune remove rm".split()),
-    "system": frozenset("df dial-stdio prune".split()),
+    "system": frozenset(("dial-stdio",)),
     "volume": frozenset(("update",)),
 }
 

@@ -20,7 +20,7 @@ _OPTIONS: tuple[Option, ...] = (
     ("format", "", "string", "", FORMAT_HELP),
     ("quiet", "q", "bool", "", "Show only volume names"),
 )
-_HEADERS = {
+HEADERS = {
     "Availability": "AVAILABILITY",
     "Driver": "DRIVER",
     "Group": "GROUP",
@@ -39,15 +39,16 @@ def _ls(session: Session, flags: Flags, args: list[str]) -> int:
     volumes = sorted(answer.get("Volumes") or (), key=lambda volume: natural_key(volume["Name"]))
     for text in answer.get("Warnings") or ():
         warn(text)
-    rows = [_row(volume) for volume in volumes]
+    rows = [row(volume) for volume in volumes]
     layout = flags.text("format")
     if flags.on("quiet") and not layout:
         layout = "{{.Name}}"
-    put(Listing(("Driver", "Name"), _HEADERS).render(rows, layout))
+    put(Listing(("Driver", "Name"), HEADERS).render(rows, layout))
     return 0
 
 
-def _row(volume: dict[str, Any]) -> Row:
+def row(volume: dict[str, Any]) -> Row:
+    """One volume of GET /volumes or /system/df."""
     labels, usage = volume.get("Labels") or {}, volume.get("UsageData")
     fields = {
         "Name": lambda: volume["Name"],

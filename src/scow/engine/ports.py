@@ -3,7 +3,7 @@
 Every method may raise a `ScowError` kind and nothing else on purpose. Methods that are `async` do not block the loop.
 """
 
-from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
 from scow.model.image import Image
@@ -207,8 +207,8 @@ class Snapshots(Protocol):
     async def remove(self, container_id: str) -> None:
         """Remove the writable layer; no error if there is none. Big trees go in the background."""
 
-    def sweep(self, keep: Container[str]) -> None:
-        """At start: remove the writable layers of containers that are not in `keep`; a crash left them."""
+    def sweep(self, keep: Mapping[str, Sequence[str]]) -> None:
+        """At start: the containers that exist, with their chains. What belongs to none goes: a crash left it."""
 
     async def usage(self, container_id: str) -> int:
         """Bytes in the writable layer."""

@@ -29,7 +29,7 @@ async def reconcile(engine: Engine) -> None:
     for container_id, task in tasks.items():
         await _end_unknown(engine, container_id, task)
     files.sweep(engine, engine.containers)
-    engine.snapshots.sweep(engine.containers)
+    engine.snapshots.sweep({entry.container.id: entry.container.layers for entry in engine.containers})
     for entry in restart:
         spawn(_start_again(engine, entry), f"boot-{entry.container.id[:12]}")
 

@@ -40,6 +40,8 @@ class Catalog:
         self._blobs: dict[str, dict[str, int]] = {}
         self._images: dict[str, Image] = {}
         self._held: Counter[str] = Counter()
+        self._pins: dict[str, tuple[str, ...]] = {}
+        self.broken: dict[str, ImageRow] = {}  # images whose config cannot be read: see check.py
         for image_id, digest, size in loaded.blobs:
             self._blobs.setdefault(image_id, {})[digest] = size
         for row in loaded.images:
@@ -50,10 +52,9 @@ class Catalog:
                 self.rows[row.id] = row
             except ScowError as error:  # the daemon starts whatever one image looks like
                 _log.error("image %s cannot be used: %s", row.id, error.message)
-        self.names = {row.name: row for row in loaded.names if row.image_id in self.rows}
-        self._digests = {
-            (row.repository, row.digest): row.image_id for row in loaded.digests if row.image_id in self.rows
-        }
+                self.broken[row.id] = row
+        self.names = {row.name: row for row in loaded.names}
+        self._digests = {(row.repository, row.digest): row.image_id for row in loaded.digests}
         for image_id in self.rows:
             self._refresh(image_id)
 
@@ -112,7 +113,27 @@ class Catalog:
         """An unpacked layer with that content which does not depend on what lies below it."""
         return next((row for row in self.layers.values() if row.independent and row.diff_id == diff_id), None)
 
+    def names_of(self, image_id: str) -> list[str]:
+        """Names and repositories that lead to an image, also to a broken one: where its blobs may be had again."""
+        named = [name for name, row in self.names.items() if row.image_id == image_id]
+        return named + [name for (name, _), owner in self._digests.items() if owner == image_id]
+
     # ------------------------------------------------------------ changes
+
+    def pin(self, owner: str, chain: Sequence[str]) -> None:
+        """A container counts on the layers of a chain for as long as it exists. NotFound when one is missing."""
+        for chain_id in chain:
+            if chain_id not in self.layers:
+                raise NotFound(f"layer {chain_id} is missing")
+        self._pins[owner] = tuple(chain)
+
+    def unpin(self, owner: str) -> tuple[str, ...]:
+        """The chain that `owner` counted on until now."""
+        return self._pins.pop(owner, ())
+
+    def orphans(self) -> list[str]:
+        """Chain ids of the layers that nothing counts on; none while an image is broken, whose layers nobody knows."""
+        return [] if self.broken else [layer.chain_id for layer in self._unused_layers(list(self.layers))]
 
     @contextmanager
     def hold(self, ids: Iterable[str]) -> Iterator[None]:
@@ -203,6 +224,13 @@ class Catalog:
         in_use = self.blobs_in_use()  # only now: a pull may have begun to count on some of them
         return layers, [digest for digest in blobs if digest not in in_use]
 
+    def drop_orphans(self) -> list[LayerRow]:
+        """At start, before the loop runs: forget the layers that nothing counts on."""
+        layers = [self.layers.pop(chain_id) for chain_id in self.orphans()]
+        if layers:
+            tables.delete_now(self._database, [layer.chain_id for layer in layers])
+        return layers
+
     async def drop_unused(self, chain: Iterable[str]) -> list[LayerRow]:
         """Forget those of the layers that neither an image nor an operation uses."""
         layers = self._unused_layers(chain)
@@ -214,6 +242,7 @@ class Catalog:
 
     def _unused_layers(self, chain: Iterable[str]) -> list[LayerRow]:
         used = {chain_id for image in self._images.values() for chain_id in image.chain_ids} | set(self._held)
+        used.update(*self._pins.values())
         return [self.layers[id_] for id_ in reversed(list(chain)) if id_ in self.layers and id_ not in used]
 
     def _move_name(self, row: NameRow) -> None:

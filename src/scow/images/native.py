@@ -22,6 +22,7 @@ class NativeSnapshots(OverlaySnapshots):
     """engine.ports.Snapshots without overlayfs."""
 
     async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
+        self._parts.catalog.pin(container_id, chain_ids)
         lowers = list(reversed(self._lowers(chain_ids)))
         self._make(container_id)
         await self._parts.run(merge, lowers, f"{self._root}/{container_id}/diff")

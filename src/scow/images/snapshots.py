@@ -3,9 +3,10 @@
 <data-root>/rw/<container id>/diff   the writable layer      …/work   overlayfs's scratch directory
 """
 
+import logging
 import os
 import stat
-from collections.abc import Container, Sequence
+from collections.abc import Mapping, Sequence
 
 from scow.errors import Conflict, NotFound, ResourceExhausted
 from scow.images import changes, differ
@@ -14,6 +15,8 @@ from scow.images.differ import Placeholders
 from scow.images.parts import Parts
 from scow.images.trees import Trash
 from scow.oci.runtime import Mount
+
+_log = logging.getLogger("scow.images")
 
 
 class OverlaySnapshots:
@@ -27,6 +30,7 @@ class OverlaySnapshots:
 
     async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
         """Three mkdirs. They are on disk once the container's record is: the file system's journal keeps their order."""
+        self._parts.catalog.pin(container_id, chain_ids)
         self._make(container_id)
         os.mkdir(f"{self._root}/{container_id}/work", 0o700)
 
@@ -46,6 +50,8 @@ class OverlaySnapshots:
 
     async def remove(self, container_id: str) -> None:
         self._trash.put(f"{self._root}/{container_id}")
+        chain = self._parts.catalog.unpin(container_id)
+        await self._parts.give_up(chain, ())  # layers of an image that was removed before its container
 
     def write_changes(self, container_id: str, chain_ids: Sequence[str], ours: Sequence[str], emit: Emit) -> None:
         """In a thread: the writable layer as a layer archive."""
@@ -65,11 +71,18 @@ class OverlaySnapshots:
     async def usage(self, container_id: str) -> int:
         return await self._parts.run(_usage, f"{self._root}/{container_id}/diff")
 
-    def sweep(self, keep: Container[str]) -> None:
-        """At start: remove the writable layers of containers that do not exist."""
+    def sweep(self, keep: Mapping[str, Sequence[str]]) -> None:
+        """At start: the containers that exist, with their chains; what belongs to no other is removed."""
+        catalog = self._parts.catalog
+        for container_id, chain in keep.items():
+            try:
+                catalog.pin(container_id, chain)
+            except NotFound as error:  # its start will say so again
+                _log.error("container %s: %s", container_id, error.message)
         for name in os.listdir(self._root):
             if name not in keep:
                 self._trash.put(f"{self._root}/{name}")
+        self._parts.discard(catalog.drop_orphans())
 
     def _bind(self, container_id: str) -> Mount:
         """The writable directory itself as the root; NotFound when it is missing."""

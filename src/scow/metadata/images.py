@@ -208,9 +208,14 @@ async def remove_names(database: Database, names: Sequence[str], digests: Sequen
 
 async def delete(database: Database, image_ids: Sequence[str], chain_ids: Sequence[str]) -> None:
     """Forget images (with their names) and layers."""
+    await database.write(lambda connection: _delete(connection, image_ids, chain_ids))
 
-    def work(connection: sqlite3.Connection) -> None:
-        connection.executemany("delete from images where id = ?", [(id_,) for id_ in image_ids])
-        connection.executemany("delete from layers where chain_id = ?", [(id_,) for id_ in chain_ids])
 
-    await database.write(work)
+def delete_now(database: Database, chain_ids: Sequence[str]) -> None:
+    """Forget layers, before the loop runs."""
+    database.write_now(lambda connection: _delete(connection, (), chain_ids))
+
+
+def _delete(connection: sqlite3.Connection, image_ids: Sequence[str], chain_ids: Sequence[str]) -> None:
+    connection.executemany("delete from images where id = ?", [(id_,) for id_ in image_ids])
+    connection.executemany("delete from layers where chain_id = ?", [(id_,) for id_ in chain_ids])

@@ -1,14 +1,14 @@
 """Look-ups of images."""
 
-import fnmatch
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from scow.engine.context import Engine
-from scow.errors import InvalidArgument
+from scow.engine.images.filters import Filters, before_until, check_names, labelled, path_pattern, truth
 from scow.model.image import Image
+from scow.oci.reference import Reference
 
 _FILTERS = frozenset({"before", "dangling", "label", "reference", "since", "until"})
 
@@ -41,48 +41,67 @@ def _six_digits(text: str) -> str:
     return f"{head}.{tail[:digits][:6]:0<6}{tail[digits:]}"
 
 
-def list_images(engine: Engine, all: bool = False, filters: Mapping[str, Sequence[str]] | None = None) -> list[Image]:
-    """Newest first."""
+def list_images(engine: Engine, all: bool = False, filters: Filters | None = None) -> list[Image]:
+    """Newest first, each with those of its names that the reference filter lets through. Without `all` no intermediate
+    ones: images without a name that others are made of.
+    """
     wanted = dict(filters or {})
-    for key in wanted:
-        if key not in _FILTERS:
-            raise InvalidArgument(f"invalid filter '{key}'")
-    images = sorted(engine.images.images(), key=created_ns, reverse=True)
-    return [image for image in images if _allowed(engine, image, wanted)]
-
-
-def _allowed(engine: Engine, image: Image, wanted: Mapping[str, Sequence[str]]) -> bool:
-    for key, values in wanted.items():
-        if not values:
+    check_names(wanted, _FILTERS)
+    dangling = truth(wanted, "dangling", False)
+    since = max((created_ns(engine.images.resolve(value)) for value in wanted.get("since", ())), default=None)
+    before = [created_ns(engine.images.resolve(value)) for value in wanted.get("before", ())]
+    before += [until] if (until := before_until(engine, wanted)) else []
+    patterns = [path_pattern(value) for value in wanted.get("reference", ())]
+    parents = {image.parent for image in engine.images.images()}
+    found = []
+    for image in sorted(engine.images.images(), key=created_ns, reverse=True):
+        created = created_ns(image)
+        if (since is not None and created <= since) or any(created >= limit for limit in before):
             continue
-        if key == "dangling":
-            if any(value not in ("true", "false", "1", "0") for value in values):
-                raise InvalidArgument(f"invalid filter 'dangling={list(values)}'")
-            if (not image.tags) != (values[0] in ("true", "1")):
-                return False
-        elif key == "label":
-            for wish in values:
-                name, separator, value = wish.partition("=")
-                if name not in image.config.labels or (separator and image.config.labels[name] != value):
-                    return False
-        elif key == "reference":
-            if not any(_reference_matches(name, value) for name in (*image.tags, *image.digests) for value in values):
-                return False
-        elif key == "before":
-            if any(created_ns(image) >= created_ns(engine.images.resolve(value)) for value in values):
-                return False
-        elif key == "since":
-            if any(created_ns(image) <= created_ns(engine.images.resolve(value)) for value in values):
-                return False
-        elif key == "until":
-            raise InvalidArgument("invalid filter 'until'")
-    return True
+        if not labelled(image, wanted):
+            continue
+        if patterns:
+            image = _matching(image, patterns)
+            if not image.tags and not image.digests:
+                continue
+        if not image.tags and not image.digests:
+            if (not all and image.id in parents) or (wanted.get("dangling") and not dangling):
+                continue
+        if dangling and image.tags:
+            continue
+        found.append(image)
+    return found
 
 
-def _reference_matches(name: str, pattern: str) -> bool:
-    plain = name.partition("@")[0]
-    repository = plain.rsplit(":", 1)[0] if ":" in plain.rsplit("/", 1)[-1] else plain
-    return fnmatch.fnmatchcase(plain, pattern) or fnmatch.fnmatchcase(repository, pattern)
+def _matching(image: Image, patterns: Sequence[Callable[[str], bool]]) -> Image:
+    """The image with the names that a pattern matches, with or without their tags and digests."""
+
+    def matches(text: str) -> bool:
+        familiar = Reference.parse(text).familiar_name
+        return any(pattern(text) or pattern(familiar) for pattern in patterns)
+
+    return replace(image, tags=tuple(filter(matches, image.tags)), digests=tuple(filter(matches, image.digests)))
+
+
+def shared_sizes(engine: Engine) -> dict[str, int]:
+    """How many bytes of each image lie in layers that other images have, too, as Docker counts: by chain id."""
+    users = Counter(chain_id for image in engine.images.images() for chain_id in image.chain_ids)
+    return {
+        image.id: sum(
+            size
+            for chain_id, size in zip(image.chain_ids, engine.images.layer_sizes(image.id), strict=False)
+            if users[chain_id] > 1
+        )
+        for image in engine.images.images()
+    }
+
+
+def layers_size(engine: Engine) -> int:
+    """Bytes of all layers of all images, each layer once."""
+    sizes: dict[str, int] = {}
+    for image in engine.images.images():
+        sizes.update(zip(image.chain_ids, engine.images.layer_sizes(image.id), strict=False))
+    return sum(sizes.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,28 +117,30 @@ class HistoryItem:
 
 
 def history(engine: Engine, name: str) -> list[HistoryItem]:
-    """Newest first."""
+    """Newest first. A line has an id as far as the images that the image was made of are here."""
     image = engine.images.resolve(name)
     sizes = list(engine.images.layer_sizes(image.id))
-    items = []
-    for entry in image.history:
-        size = 0 if entry.empty_layer or not sizes else sizes.pop(0)
-        items.append((entry, size))
+    lines = [(entry, 0 if entry.empty_layer or not sizes else sizes.pop(0)) for entry in image.history]
+    made_of: Image | None = image
     result = []
-    for index, (entry, size) in enumerate(reversed(items)):
-        try:
-            created = int(datetime.fromisoformat(_six_digits(entry.created)).timestamp())
-        except ValueError:
-            created = 0
-        newest = index == 0
+    for entry, size in reversed(lines):
         result.append(
             HistoryItem(
-                image.id if newest else "<missing>",
-                created,
+                made_of.id if made_of else "<missing>",
+                _seconds(entry.created),
                 entry.created_by,
-                image.tags if newest else (),
+                made_of.tags if made_of else (),
                 size,
                 entry.comment,
             )
         )
+        parent = made_of.parent if made_of else ""
+        made_of = next((each for each in engine.images.images() if each.id == parent), None)
     return result
+
+
+def _seconds(created: str) -> int:
+    try:
+        return int(datetime.fromisoformat(_six_digits(created)).timestamp())
+    except ValueError:
+        return 0

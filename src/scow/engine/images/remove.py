@@ -1,8 +1,9 @@
-"""Remove: take a name away, and the image itself when that was the last."""
+"""Remove: take a name away, and the image itself when that was the last. The rules are those of Docker's classic store."""
 
 from dataclasses import dataclass
 
 from scow.engine.context import Engine
+from scow.engine.images.platforms import check_platform
 from scow.errors import Conflict
 from scow.model import transitions
 from scow.model.event import Event
@@ -18,49 +19,116 @@ class Removed:
     deleted: str = ""
 
 
-async def remove(engine: Engine, name: str, force: bool = False, prune: bool = True) -> list[Removed]:
-    """By Docker's rules: a name is untagged; an id deletes when it has one name only, or with force."""
+@dataclass(frozen=True, slots=True)
+class _Obstacle:
+    """Why an image cannot be deleted. A hard one cannot be forced; `used`: by a container."""
+
+    reason: str
+    hard: bool
+    used: bool = False
+
+    def conflict(self, image: Image) -> Conflict:
+        how = "cannot be forced" if self.hard else "must be forced"
+        return Conflict(f"conflict: unable to delete {_short(image)} ({how}) - {self.reason}")
+
+
+async def remove(
+    engine: Engine, name: str, force: bool = False, prune: bool = True, platform: str = ""
+) -> list[Removed]:
+    """A name is untagged, and deletes when it was the last; an id deletes when all its names are of one repository, or
+    with force. With `prune`, parents that have no name and no other use go, too.
+    """
     image = engine.images.resolve(name)
-    by_id = _is_id(image, name)
-    names = [*image.tags]
-    if by_id and len(names) > 1 and not force:
-        raise Conflict(
-            f"conflict: unable to delete {_short(image)} (must be forced) - "
-            "image is referenced in multiple repositories"
-        )
-    if not by_id:
-        reference = Reference.parse(name)
-        if reference.digest is None:
-            reference = reference.with_default_tag()
-        left = [tag for tag in names if tag != reference.familiar]
-        if reference.digest is None and left:
-            gone = [reference.familiar]
-            if not any(Reference.parse(tag).name == reference.name for tag in left):
-                # with a repository's last name its digests go, too
-                gone += [text for text in image.digests if Reference.parse(text).name == reference.name]
-            for text in gone:
-                await engine.images.untag(Reference.parse(text))
-            _publish(engine, image, "untag")
-            return [Removed(untagged=text) for text in gone]
-        if reference.digest is not None and names:
-            await engine.images.untag(reference)
-            return [Removed(untagged=reference.familiar)]
-    _check_unused(engine, image, force, by_id, name)
-    return await _delete(engine, image, keep=_is_used(engine, image))
+    check_platform(image, name, platform)
+    if _is_id(image, name):
+        return await _remove_by_id(engine, image, force, prune)
+    references = _references(image)
+    if not force and _single(references):
+        for container_id, _ in _users(engine, image):
+            raise Conflict(
+                f'conflict: unable to remove repository reference "{name}" (must force) - '
+                f"container {container_id[:12]} is using its referenced image {_short(image)}"
+            )
+    reference = Reference.parse(name)
+    reference = reference.with_default_tag() if reference.digest is None else reference.with_digest(reference.digest)
+    removed = [await _untag(engine, image, reference)]
+    left = _references(engine.images.resolve(image.id))
+    if reference.digest is None and not any(
+        each.name == reference.name and each.digest is None for each in left
+    ):  # with a repository's last tag its digests go, too
+        for each in [each for each in left if each.name == reference.name]:
+            removed.append(await _untag(engine, image, each, tell=False))
+        left = [each for each in left if each.name != reference.name]
+    if left:
+        return removed
+    return removed + await _delete(engine, image, force, prune, quiet=True)
 
 
-async def _delete(engine: Engine, image: Image, *, keep: bool) -> list[Removed]:
-    """Untag everything; delete unless a stopped container still needs it (it stays without a name then)."""
-    result = []
-    for text in (*image.tags, *image.digests):
-        await engine.images.untag(Reference.parse(text))
-        _publish(engine, image, "untag")
-        result.append(Removed(untagged=text))
-    if keep:
-        return result
-    deleted = await engine.images.delete(image.id)
-    _publish(engine, image, "delete")
-    return result + [Removed(deleted=id_) for id_ in deleted]
+async def _remove_by_id(engine: Engine, image: Image, force: bool, prune: bool) -> list[Removed]:
+    references = _references(image)
+    removed = []
+    if _single(references):
+        obstacle = _obstacle(engine, image, force, names_count=False)
+        if obstacle is not None:
+            raise obstacle.conflict(image)
+        for reference in references:
+            removed.append(await _untag(engine, image, reference))
+    return removed + await _delete(engine, engine.images.resolve(image.id), force, prune, quiet=False)
+
+
+async def _delete(engine: Engine, image: Image, force: bool, prune: bool, quiet: bool) -> list[Removed]:
+    """Delete an image with all its names. `quiet`: what stands in the way of a by-product is no error."""
+    removed: list[Removed] = []
+    while True:
+        image = engine.images.resolve(image.id)
+        obstacle = _obstacle(engine, image, force)
+        if obstacle is not None:
+            dangling = not _references(image) and not _children(engine, image)
+            if quiet and (not dangling or obstacle.used):
+                return removed
+            raise obstacle.conflict(image)
+        for reference in _references(image):
+            removed.append(await _untag(engine, image, reference))
+        removed += [Removed(deleted=id_) for id_ in await engine.images.delete(image.id)]
+        _publish(engine, image, "delete")
+        parent = next((each for each in engine.images.images() if each.id == image.parent), None)
+        if not prune or parent is None:
+            return removed
+        image, force, quiet = parent, False, True
+
+
+def _obstacle(engine: Engine, image: Image, force: bool, names_count: bool = True) -> _Obstacle | None:
+    """What stands in the way of a deletion, in Docker's order. Force overcomes names and stopped containers."""
+    if _children(engine, image):
+        return _Obstacle("image has dependent child images", hard=True)
+    users = _users(engine, image)
+    for container_id, running in users:
+        if running:
+            return _Obstacle(f"image is being used by running container {container_id[:12]}", hard=True, used=True)
+    if force:
+        return None
+    if names_count and _references(image):
+        return _Obstacle("image is referenced in multiple repositories", hard=False)
+    for container_id, _ in users:
+        return _Obstacle(f"image is being used by stopped container {container_id[:12]}", hard=False, used=True)
+    return None
+
+
+def _references(image: Image) -> list[Reference]:
+    return [Reference.parse(text) for text in (*image.tags, *image.digests)]
+
+
+def _single(references: list[Reference]) -> bool:
+    """Whether there is at most one tag, and all references are of its repository."""
+    if len(references) <= 1:
+        return True
+    tags = [each for each in references if each.digest is None]
+    repositories = {each.name for each in references if each.digest is not None}
+    return len(tags) <= 1 and repositories == {(tags or references)[0].name}
+
+
+def _children(engine: Engine, image: Image) -> list[Image]:
+    return [each for each in engine.images.images() if each.parent == image.id]
 
 
 def _users(engine: Engine, image: Image) -> list[tuple[str, bool]]:
@@ -71,23 +139,11 @@ def _users(engine: Engine, image: Image) -> list[tuple[str, bool]]:
     ]
 
 
-def _is_used(engine: Engine, image: Image) -> bool:
-    return bool(_users(engine, image))
-
-
-def _check_unused(engine: Engine, image: Image, force: bool, by_id: bool, name: str) -> None:
-    for container_id, running in _users(engine, image):
-        short = container_id[:12]
-        if by_id and (running or not force):
-            how, state = ("cannot be forced", "running") if running else ("must be forced", "stopped")
-            raise Conflict(
-                f"conflict: unable to delete {_short(image)} ({how}) - image is being used by {state} container {short}"
-            )
-        if not by_id and not force:
-            raise Conflict(
-                f'conflict: unable to remove repository reference "{name}" (must force) - '
-                f"container {short} is using its referenced image {_short(image)}"
-            )
+async def _untag(engine: Engine, image: Image, reference: Reference, *, tell: bool = True) -> Removed:
+    await engine.images.untag(reference)
+    if tell:
+        _publish(engine, image, "untag")
+    return Removed(untagged=reference.familiar)
 
 
 def _is_id(image: Image, name: str) -> bool:

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Sequence
 
 from scow.engine.context import Engine
+from scow.engine.images.platforms import check_platform
 from scow.errors import NotFound
 from scow.model.event import Event
 from scow.model.image import Image
-from scow.oci.platform import Platform
 from scow.oci.reference import InvalidReference, Reference
 
 
@@ -15,11 +15,10 @@ def save(engine: Engine, names: Sequence[str], platform: str = "") -> AsyncItera
 
     NotFound and InvalidArgument are raised at once, damage of the store by the iterator.
     """
-    wanted = Platform.parse(platform) if platform else None
     selection: dict[str, tuple[Image, list[Reference]]] = {}
     for name in names:
         for image, reference in _named(engine, name):
-            _check_platform(image, name, wanted)
+            check_platform(image, name, platform)
             _, references = selection.setdefault(image.id, (image, []))
             if reference is not None and reference not in references:
                 references.append(reference)
@@ -61,9 +60,3 @@ def _all_tags(engine: Engine, repository: Reference) -> list[tuple[Image, Refere
             if reference.name == repository.name:
                 found.append((image, reference))
     return sorted(found, key=lambda pair: str(pair[1]))
-
-
-def _check_platform(image: Image, name: str, wanted: Platform | None) -> None:
-    actual = Platform.normalised(image.os, image.architecture, image.variant)
-    if wanted is not None and wanted.runs(actual) is None:
-        raise NotFound(f"image with reference {name} was found but does not provide the specified platform ({wanted})")

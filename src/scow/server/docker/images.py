@@ -22,7 +22,8 @@ async def list_images(call: Call) -> None:
     if call.version < (1, 41) and call.text("filter"):
         filters.setdefault("reference", []).append(call.text("filter"))
     found = query.list_images(call.engine, call.flag("all"), filters)
-    call.send([show_image_summary(image, call.version) for image in found])
+    shared = query.shared_sizes(call.engine) if call.flag("shared-size") and call.version >= (1, 42) else {}
+    call.send([show_image_summary(image, call.version, shared=shared.get(image.id, -1)) for image in found])
 
 
 async def inspect(call: Call) -> None:
@@ -85,7 +86,13 @@ async def remove_image(call: Call) -> None:
     """DELETE /images/{name}"""
     if not call.name.strip():
         raise InvalidArgument("image name cannot be blank")
-    removed = await remove.remove(call.engine, call.name, force=call.flag("force"), prune=not call.flag("noprune"))
+    removed = await remove.remove(
+        call.engine,
+        call.name,
+        force=call.flag("force"),
+        prune=not call.flag("noprune"),
+        platform=call.text("platform"),
+    )
     call.send([DeletedItem(item.untagged or UNSET, item.deleted or UNSET) for item in removed])
 
 

@@ -57,10 +57,12 @@ async def disk_usage(call: Call) -> None:
     wanted = _usage_types(call)
     usage = DiskUsage(0, None, None, None, None)
     if "image" in wanted:
-        counts = images.containers_of(call.engine)
-        found = images.list_images(call.engine)
-        usage.Images = [show_image_summary(image, call.version, counts.get(image.id, 0)) for image in found]
-        usage.LayersSize = sum(image.size for image in found)
+        counts, shared = images.containers_of(call.engine), images.shared_sizes(call.engine)
+        usage.Images = [
+            show_image_summary(image, call.version, counts.get(image.id, 0), shared[image.id])
+            for image in images.list_images(call.engine)
+        ]
+        usage.LayersSize = images.layers_size(call.engine)
     if "container" in wanted:
         networks, now = call.engine.networking.networks(), call.engine.clock()
         usage.Containers = [

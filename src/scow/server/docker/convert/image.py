@@ -18,7 +18,7 @@ _OLD_FIELDS: Version = (1, 43)
 _OLD_NAMES: Version = (1, 42)
 
 
-def show_image_summary(image: Image, version: Version, containers: int = -1) -> ImageSummary:
+def show_image_summary(image: Image, version: Version, containers: int = -1, shared: int = -1) -> ImageSummary:
     """One line of GET /images/json."""
     tags: list[str] | None = list(image.tags)
     digests: list[str] | None = list(image.digests)
@@ -34,7 +34,7 @@ def show_image_summary(image: Image, version: Version, containers: int = -1) -> 
         ParentId=image.parent,
         RepoDigests=digests,
         RepoTags=tags,
-        SharedSize=-1,
+        SharedSize=shared,
         Size=image.size,
         VirtualSize=image.size if version <= _OLD_FIELDS else UNSET,
     )
