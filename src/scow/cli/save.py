@@ -6,13 +6,13 @@ import os
 
 from scow.cli.command import UNLIMITED, Command, Exit
 from scow.cli.output import write_all
+from scow.cli.output_file import write
 from scow.cli.terminal import is_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scow.cli.command import Session
     from scow.cli.flags import Flags, Option
-    from scow.client.api import Response
 
 _OPTIONS: tuple[Option, ...] = (
     ("output", "o", "string", "", "Write to a file instead of stdout"),
@@ -34,7 +34,7 @@ def _save(session: Session, flags: Flags, args: list[str]) -> int:
         for piece in response.pieces():
             write_all(1, piece)
         return 0
-    _write(response, path)
+    write(response, path)
     return 0
 
 
@@ -49,24 +49,6 @@ def _check(path: str) -> None:
         raise Exit(
             1, f'failed to save image: invalid output path: "{path}" must be a regular file or an existing device'
         )
-
-
-def _write(response: Response, path: str) -> None:
-    """Into a file beside `path` that takes its name when all is there: a broken transfer replaces nothing."""
-    import secrets
-
-    temporary = f"{os.path.dirname(path) or '.'}/.tmp-{os.path.basename(path)}{secrets.token_hex(5)}"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            for piece in response.pieces():
-                write_all(fd, piece)
-        finally:
-            os.close(fd)
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 COMMAND = Command(

@@ -33,7 +33,7 @@ def image_of(
         config=container_config(config.config),
         variant=config.variant,
         author=text_field(document, "author", _WHAT),
-        comment=text_field(document, "comment", _WHAT),
+        comment=text_field(document, "comment", _WHAT) or _last_comment(config),
         docker_version=text_field(document, "docker_version", _WHAT),
         diff_ids=config.diff_ids,
         chain_ids=chain_ids(config.diff_ids),
@@ -44,6 +44,11 @@ def image_of(
         tagged_at=tagged_at,
         parent=parent,
     )
+
+
+def _last_comment(config: ImageConfig) -> str:
+    """Docker shows the newest line's comment for an image that has none itself."""
+    return text_field(config.history[-1], "comment", _WHAT) if config.history else ""
 
 
 def container_config(value: dict[str, Any]) -> ContainerConfig:

@@ -1,0 +1,72 @@
+"""Import: an archive of a root file system becomes an image."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from scow.background import spawn
+from scow.engine.containers import signals
+from scow.engine.context import Engine
+from scow.images import importing, instructions
+from scow.images.pipe import Pipe
+from scow.model.container import ContainerConfig
+from scow.model.event import Event
+from scow.model.image import Image
+from scow.model.making import NewImage
+from scow.oci.platform import Platform
+from scow.oci.reference import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """`source` is what the user called the archive; `changes` are Dockerfile instructions."""
+
+    source: str
+    name: Reference | None = None
+    message: str = ""
+    changes: tuple[str, ...] = ()
+    platform: Platform | None = None
+
+
+def prepare(engine: Engine, request: ImportRequest) -> NewImage:
+    """Everything but the layer. InvalidArgument for a change that is none."""
+    return NewImage(
+        config=instructions.apply(ContainerConfig(), request.changes, signals.number),
+        created=engine.clock(),
+        names=(request.name,) if request.name else (),
+        comment=request.message or f"Imported from {request.source}",
+        platform=request.platform,
+    )
+
+
+async def import_archive(engine: Engine, new: NewImage, archive: AsyncIterator[bytes]) -> Image:
+    """The image with the archive (plain, or compressed by gzip, bzip2, xz or zstd) as its layer.
+
+    Raises DataLoss for what is no archive, ResourceExhausted beyond the bounds. Nothing is left on an error.
+    """
+    pipe = Pipe(asyncio.get_running_loop())
+    feeding = spawn(_feed(archive, pipe), "import-archive", awaited=True)
+    try:
+        image = await engine.images.make(new, importing.writer_of(pipe.read))
+    finally:
+        pipe.close()
+        if not feeding.done():
+            feeding.cancel()
+    attributes = dict(image.config.labels)
+    for name in new.names:
+        engine.events.publish(Event("image", "tag", image.id, {**attributes, "name": name.familiar}, engine.clock()))
+    engine.events.publish(Event("image", "import", image.id, {**attributes, "name": image.id}, engine.clock()))
+    return image
+
+
+async def _feed(archive: AsyncIterator[bytes], pipe: Pipe) -> None:
+    failure: BaseException | None = None
+    try:
+        async for chunk in archive:
+            if not await pipe.put(chunk):
+                break
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        pipe.finish(failure)
