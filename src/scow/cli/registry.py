@@ -5,13 +5,16 @@ from __future__ import annotations
 # Everything that can be said without a group; the values are modules of this package.
 COMMANDS = {
     "attach": "attach",
+    "commit": "commit",
     "create": "create",
     "daemon": "daemon",
     "diff": "diff",
     "events": "events",
     "exec": "execute",
+    "export": "export",
     "history": "history",
     "images": "images",
+    "import": "import_image",
     "info": "info",
     "inspect": "inspect",
     "kill": "kill",
@@ -42,9 +45,11 @@ COMMANDS = {
 GROUPS = {
     "container": {
         "attach": "attach",
+        "commit": "commit",
         "create": "create",
         "diff": "diff",
         "exec": "execute",
+        "export": "export",
         "inspect": "container_inspect",
         "kill": "kill",
         "list": "ps",
@@ -68,6 +73,7 @@ GROUPS = {
     "image": {
         "bootstrap": "image_bootstrap",
         "history": "history",
+        "import": "import_image",
         "inspect": "image_inspect",
         "list": "images",
         "load": "load",
@@ -95,12 +101,12 @@ GROUPS = {
 
 # Known to Docker's users and not there yet: refused by name.
 UNSUPPORTED = frozenset(
-    "build builder buildx checkpoint commit compose config context cp export import manifest node plugin "
+    "build builder buildx checkpoint compose config context cp manifest node plugin "
     "search secret service stack stats swarm trust update".split()
 )
 UNSUPPORTED_IN_GROUP = {
-    "container": frozenset("commit cp export stats update".split()),
-    "image": frozenset("build import".split()),
+    "container": frozenset("cp stats update".split()),
+    "image": frozenset(("build",)),
     "network": frozenset("connect create disconnect prune remove rm".split()),
     "system": frozenset(("dial-stdio",)),
     "volume": frozenset(("update",)),

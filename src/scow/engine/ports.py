@@ -159,6 +159,9 @@ class ImageStore(Protocol):
     async def make(self, new: NewImage, write: Callable[[Callable[[bytes], object]], None]) -> Image:
         """Make an image whose layer is the archive that `write` writes (in a thread) into the function that it gets."""
 
+    def fetch(self, url: str, progress: Callable[[PullProgress], None]) -> AsyncIterator[bytes]:
+        """The bytes that an http or https URL leads to, for an import; Unavailable."""
+
     async def tag(self, image_id: str, reference: Reference) -> None: ...
 
     async def untag(self, reference: Reference) -> None: ...

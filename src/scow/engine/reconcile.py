@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 
 from scow.background import spawn
-from scow.engine.containers import ending, execs, files, health, remove, start
+from scow.engine.containers import ending, execs, files, freezing, health, remove, start
 from scow.engine.context import Engine
 from scow.engine.ports import ExitStatus, Task
 from scow.engine.registry import Entry
@@ -24,6 +24,7 @@ async def reconcile(engine: Engine) -> None:
         try:
             if await _settle(engine, entry, task):
                 restart.append(entry)
+            await freezing.recover(engine, entry)
         except ScowError as error:
             _log.error("container %s: %s", entry.container.id, error.message)
     for container_id, task in tasks.items():

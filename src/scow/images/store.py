@@ -90,6 +90,11 @@ class LocalImageStore:
 
         return await make_image(self.parts, new, write)
 
+    def fetch(self, url: str, progress: Callable[[PullProgress], None]) -> AsyncIterator[bytes]:
+        from scow.images.fetch import fetch  # with the HTTP client
+
+        return fetch(url, progress)
+
     async def tag(self, image_id: str, reference: Reference) -> None:
         if reference.tag is None or reference.digest is not None:
             raise InvalidArgument("refusing to create a tag with a digest reference")

@@ -44,12 +44,6 @@ def refused_for_image(what: str) -> Handler:
     return handler
 
 
-async def commit(call: Call) -> None:
-    """POST /commit"""
-    containers.get(call.engine, call.text("container"))
-    raise Unsupported("committing a container is not supported by scow yet")
-
-
 async def archive(call: Call) -> None:
     """HEAD, GET and PUT /containers/{id}/archive"""
     if not call.text("path"):

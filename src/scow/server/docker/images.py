@@ -10,6 +10,7 @@ from scow.errors import Internal, InvalidArgument, Unauthenticated, Unavailable,
 from scow.oci.digest import Digest
 from scow.oci.platform import Platform
 from scow.oci.reference import Reference
+from scow.server.docker import making
 from scow.server.docker.call import Call
 from scow.server.docker.convert.image import show_history, show_image, show_image_summary
 from scow.server.docker.progress import answer
@@ -37,9 +38,10 @@ async def history(call: Call) -> None:
 
 
 async def create(call: Call) -> None:
-    """POST /images/create: a pull."""
+    """POST /images/create: a pull, or an import."""
     if call.text("fromSrc"):
-        raise Unsupported("importing an image is not supported by scow yet")
+        await making.import_image(call)
+        return
     name, wanted = call.text("fromImage"), call.text("tag")
     if not name:
         raise InvalidArgument("fromImage: an image name is required")
