@@ -8,11 +8,15 @@ import sys
 from scow.cli.command import Command, Exit
 from scow.cli.output import line, put, warn
 from scow.client import credentials
-from scow.client.config import Config, read
+from scow.client.api import ApiError
+from scow.client.config import read
+from scow.client.credentials import Credentials
 from scow.client.select import config_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from scow.cli.command import Session
     from scow.cli.flags import Flags, Option
 
@@ -24,59 +28,87 @@ _OPTIONS: tuple[Option, ...] = (
 
 
 def _login(session: Session, flags: Flags, args: list[str]) -> int:
-    password = _password(flags)
-    username = flags.text("username")
-    server = args[0] if args else ""
-    if server in ("", "docker.io", "index.docker.io", credentials.INDEX_SERVER):
-        server = credentials.INDEX_SERVER
-    else:
-        server = credentials.host_name(server)
+    username, password = _given(flags)
+    server = server_of(args[0] if args else "")
     config = read(config_directory(session.config_dir) + "/config.json")
-    chosen = None
-    if not username and not password:
-        chosen = credentials.load(config, server)
-        if chosen is not None:
-            warn(f"Authenticating with existing credentials... [Username: {chosen.username}]\n")
-    if chosen is None:
-        chosen = _ask(username, password)
     before = credentials.load(config, server)
-    request = {"username": chosen.username, "password": chosen.password, "serveraddress": server}
-    if chosen.identity_token:
-        request["identitytoken"] = chosen.identity_token
-    answer = session.client.post("/auth", (), request) or {}
-    token = answer.get("IdentityToken") or ""
-    kept = credentials.Credentials(chosen.username, "" if token else chosen.password, token)
-    in_file = credentials.store(config, server, kept)
+    answer, used = None, before
+    if not username and not password and before is not None:
+        answer = _with_stored(session, server, before)
+        username = before.username
+    if answer is None:
+        used = _ask(username, password)
+        answer = _check(session, server, used)
+    assert used is not None
+    token = str(answer.get("IdentityToken") or "")
+    kept = Credentials(used.username, "" if token else used.password, token)
+    try:
+        in_file = credentials.store(config, server, kept)
+    except credentials.HelperFailure as error:
+        raise Exit(1, f"Error saving credentials: {error}") from None
     if in_file and (before is None or before.password != kept.password):
-        _warn_plain(config)
+        warn(
+            f"\nWARNING! Your credentials are stored unencrypted in '{config.path}'.\n"
+            "Configure a credential helper to remove this warning. See\n"
+            "https://docs.docker.com/go/credential-store/\n"
+        )
     line(str(answer.get("Status") or "Login Succeeded"))
     return 0
 
 
-def _warn_plain(config: Config) -> None:
-    warn(
-        f"\nWARNING! Your credentials are stored unencrypted in '{config.path}'.\n"
-        "Configure a credential helper (credsStore) to keep them elsewhere.\n"
-    )
+def server_of(given: str) -> str:
+    """The key of the registry that the user names."""
+    if given in ("", "docker.io", "index.docker.io", credentials.INDEX_SERVER):
+        return credentials.INDEX_SERVER
+    return credentials.host_name(given)
 
 
-def _password(flags: Flags) -> str:
+def _check(session: Session, server: str, chosen: Credentials) -> dict[str, Any]:
+    request = {"username": chosen.username, "password": chosen.password, "serveraddress": server}
+    if chosen.identity_token:
+        request["identitytoken"] = chosen.identity_token
+    return session.client.post("/auth", (), request) or {}
+
+
+def _with_stored(session: Session, server: str, stored: Credentials) -> dict[str, Any] | None:
+    """The answer to the credentials that are kept already; None when they are not good any more."""
+    whose = f" [Username: {stored.username}]" if stored.username else ""
+    program = session.program
+    warn(f"Authenticating with existing credentials...{whose}")
+    warn(f"\n Info -> To login with a different account, run '{program} logout' followed by '{program} login'\n\n")
+    try:
+        return _check(session, server, stored)
+    except ApiError as error:
+        if error.status == 401:
+            warn("Stored credentials invalid or expired")
+        else:
+            warn(f"Login did not succeed, error: {error}")
+    return None
+
+
+def _given(flags: Flags) -> tuple[str, str]:
+    """User name and password of the command line and of stdin."""
+    username = flags.text("username")
+    if flags.changed("username") and not username:
+        raise Exit(1, "username is empty")
     if flags.changed("password"):
         if flags.on("password-stdin"):
             raise Exit(1, "conflicting options: cannot specify both --password and --password-stdin")
+        if not flags.text("password"):
+            raise Exit(1, "password is empty")
         warn("WARNING! Using --password via the CLI is insecure. Use --password-stdin.")
-        return flags.text("password")
+        return username, flags.text("password")
     if not flags.on("password-stdin"):
-        return ""
-    if not flags.text("username"):
+        return username, ""
+    if not username:
         raise Exit(1, "the --password-stdin option requires --username to be set")
     text = sys.stdin.read() if sys.stdin else ""
-    return text.removesuffix("\n").removesuffix("\r")
+    return username, text.removesuffix("\n").removesuffix("\r")
 
 
-def _ask(username: str, password: str) -> credentials.Credentials:
+def _ask(username: str, password: str) -> Credentials:
     if username and password:
-        return credentials.Credentials(username, password)
+        return Credentials(username, password)
     if not posix.isatty(0):
         raise Exit(1, "Error: Cannot perform an interactive login from a non TTY device")
     if not username:
@@ -88,7 +120,7 @@ def _ask(username: str, password: str) -> credentials.Credentials:
         password = _hidden("Password: ")
         if not password:
             raise Exit(1, "Error: Password Required")
-    return credentials.Credentials(username, password)
+    return Credentials(username, password)
 
 
 def _hidden(prompt: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scow.cli.command import Command
+from scow.cli.login import server_of
 from scow.cli.output import line
 from scow.client import credentials
 from scow.client.config import read
@@ -15,11 +16,7 @@ if TYPE_CHECKING:
 
 
 def _logout(session: Session, flags: Flags, args: list[str]) -> int:
-    server = args[0] if args else ""
-    if server in ("", "docker.io", "index.docker.io", credentials.INDEX_SERVER):
-        server = credentials.INDEX_SERVER
-    else:
-        server = credentials.host_name(server)
+    server = server_of(args[0] if args else "")
     line(f"Removing login credentials for {server}")
     credentials.erase(read(config_directory(session.config_dir) + "/config.json"), server)
     return 0

@@ -30,14 +30,16 @@ def _push(session: Session, flags: Flags, args: list[str]) -> int:
     named = given.tag is not None or given.digest is not None
     if every and named:
         raise Exit(1, "tag can't be used with --all-tags/-a")
+    if given.digest is not None:
+        raise Exit(1, "cannot push a digest reference")
     reference = given if every else given.with_default_tag()
     if not every and not named and not quiet:
         line(f"Using default tag: {reference.tag}")
     server = credentials.server_key(reference.domain)
     found = credentials.load(session.config, server)
     headers = credentials.header(found or credentials.Credentials("", ""), server)
-    name = reference.familiar_name + (f"@{reference.digest}" if reference.digest is not None else "")
-    params = [("tag", reference.tag)] if reference.tag is not None and reference.digest is None else []
+    name = reference.familiar_name
+    params = [("tag", reference.tag)] if reference.tag is not None else []
     if platform := flags.text("platform"):
         params.append(("platform", platform))
     show(session.client.call("POST", f"/images/{quote(name)}/push", params, None, headers), None if quiet else 1)

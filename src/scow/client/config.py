@@ -113,6 +113,7 @@ def write(config: Config) -> None:
     fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(fd, "w", encoding="utf-8") as file:
+            _give_to_owner(fd, target)
             file.write(json.dumps(config.data, indent="\t", ensure_ascii=False))
             file.flush()
             os.fsync(file.fileno())
@@ -120,3 +121,15 @@ def write(config: Config) -> None:
     except OSError:
         os.unlink(scratch)
         raise
+
+
+def _give_to_owner(fd: int, path: str) -> None:
+    """What root rewrites for a user stays the user's."""
+    import os
+
+    if os.geteuid() == 0:
+        try:
+            before = os.stat(path)
+        except OSError:
+            return
+        os.fchown(fd, before.st_uid, before.st_gid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 
 from scow.client import jsontext
-from scow.errors import NotFound, Unavailable
+from scow.errors import InvalidArgument, NotFound, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 INDEX_SERVER = "https://index.docker.io/v1/"
 _TOKEN_USER = "<token>"
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+_LONGEST = 1 << 20
+_DOING = {"get": "getting", "store": "storing", "erase": "erasing"}
+
+
+class HelperFailure(Unavailable):
+    """A credential helper could not be run, or failed."""
 
 
 class Credentials:
@@ -37,9 +44,20 @@ def host_name(text: str) -> str:
 
 
 def helper_of(config: Config, server: str) -> str:
-    """The configured credential helper's suffix, empty when the file itself is the store."""
-    helper = config.mapping("credHelpers").get(server) or config.text("credsStore")
-    return helper if isinstance(helper, str) else ""
+    """The configured credential helper's suffix, empty when the file itself is the store.
+
+    A setting that cannot be one is an error: nothing else is asked in its place (CVE-2021-41092).
+    """
+    settings = config.data.get("credHelpers")
+    store = config.data.get("credsStore")
+    own = settings.get(server) if isinstance(settings, dict) else settings
+    for key, helper in (("credHelpers", own), ("credsStore", store)):
+        if helper is None or helper == "":
+            continue
+        if not isinstance(helper, str) or not _NAME.issuperset(helper):
+            raise InvalidArgument(f"{config.path}: {key} does not name a credential helper: {str(helper)[:80]!r}")
+        return helper
+    return ""
 
 
 def load(config: Config | None, server: str) -> Credentials | None:
@@ -70,19 +88,25 @@ def _from_entry(entry: dict[str, object]) -> Credentials | None:
 
 
 def _run(helper: str, action: str, text: str) -> str:
+    """What a helper program answers; what it writes to stderr the user sees. The secret is on its stdin only."""
     import subprocess
 
     program = f"docker-credential-{helper}"
+    failed = f"error {_DOING[action]} credentials - err: "
     try:
-        done = subprocess.run([program, action], input=text, capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"error getting credentials - err: {error}") from error
+        done = subprocess.run([program, action], input=text.encode(), stdout=subprocess.PIPE, timeout=60, check=False)
+    except FileNotFoundError:
+        raise HelperFailure(f'{failed}exec: "{program}": executable file not found in $PATH, out: ``') from None
+    except subprocess.TimeoutExpired:
+        raise HelperFailure(f"{failed}{program} does not answer") from None
+    except OSError as error:
+        raise HelperFailure(f"{failed}{program}: {error.strerror}") from error
+    said = done.stdout[:_LONGEST].decode("utf-8", "replace")
     if done.returncode:
-        said = done.stdout.strip()
         if "credentials not found" in said:
-            raise NotFound(said)
-        raise Unavailable(f"error getting credentials - err: exit status {done.returncode}, out: `{said}`")
-    return done.stdout
+            raise NotFound(said.strip())
+        raise HelperFailure(f"{failed}exit status {done.returncode}, out: `{said.strip()[:400]}`")
+    return said
 
 
 def _from_helper(helper: str, server: str) -> Credentials | None:
@@ -91,8 +115,10 @@ def _from_helper(helper: str, server: str) -> Credentials | None:
         username, secret = str(answer["Username"]), str(answer["Secret"])
     except NotFound:
         return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise Unavailable(f"bad answer of docker-credential-{helper}: {error}") from error
+    except (ValueError, KeyError, TypeError):  # whose text may hold the secret
+        raise HelperFailure(
+            f"error getting credentials - err: docker-credential-{helper} gave no credentials"
+        ) from None
     return Credentials("", "", secret) if username == _TOKEN_USER else Credentials(username, secret)
 
 
@@ -107,7 +133,7 @@ def store(config: Config, server: str, credentials: Credentials) -> bool:
         if credentials.identity_token:
             user, secret = _TOKEN_USER, credentials.identity_token
         request = {"ServerURL": server, "Username": user, "Secret": secret}
-        _run(helper, "store", jsontext.encode(request).decode())
+        _run(helper, "store", jsontext.encode(request).decode() + "\n")
         auths[server] = {}
     else:
         packed = f"{credentials.username}:{credentials.password}".encode()
@@ -125,17 +151,18 @@ def erase(config: Config, server: str) -> None:
     """Forgets a server's credentials."""
     from scow.client.config import write
 
+    auths = config.mapping("auths")
+    spelt = [key for key in auths if key == server or (server != INDEX_SERVER and host_name(key) == server)]
+    for key in spelt:
+        del auths[key]
+    if spelt:
+        write(config)
     helper = helper_of(config, server)
-    if helper:
+    for key in dict.fromkeys((server, *spelt)) if helper else ():
         try:
-            _run(helper, "erase", server)
+            _run(helper, "erase", key)
         except NotFound:
             pass
-    auths = config.mapping("auths")
-    for key in [key for key in auths if key == server or (server != INDEX_SERVER and host_name(key) == server)]:
-        del auths[key]
-    if "auths" in config.data:
-        write(config)
 
 
 def header(credentials: Credentials | None, server: str) -> list[tuple[str, str]]:

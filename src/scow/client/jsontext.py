@@ -82,6 +82,8 @@ def decode_one(text: str, at: int) -> tuple[Any, int]:
         raise ValueError(f"not JSON at character {at}") from None
     except RecursionError:
         raise ValueError("JSON is nested too deeply") from None
+    except SystemError:  # the scanner looks for json.decoder's exception, which nobody has imported
+        raise ValueError(f"not JSON after character {at}") from None
 
 
 def encode(value: object) -> bytes:
