@@ -6,11 +6,12 @@ from scow.cli.command import Command
 from scow.cli.container_rows import row as container_row
 from scow.cli.images import HEADERS as IMAGE_HEADERS
 from scow.cli.images import first_row
-from scow.cli.listing import FORMAT_HELP, Listing, Row
+from scow.cli.listing import FORMAT_HELP, Listing, Row, html_safe
 from scow.cli.output import put
 from scow.cli.units import human_size
 from scow.cli.volume_ls import HEADERS as VOLUME_HEADERS
 from scow.cli.volume_ls import row as volume_row
+from scow.client import jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,6 +118,10 @@ def _verbose(usage: dict[str, Any], layout: str) -> str:
     images = [first_row(image, not whole) for image in usage.get("Images") or ()]
     containers = [container_row(each, not whole) for each in usage.get("Containers") or ()]
     volumes = [volume_row(each) for each in usage.get("Volumes") or ()]
+    if layout in ("json", "{{json .}}"):
+        kinds = {"Images": images, "Containers": containers, "Volumes": volumes, "BuildCache": []}
+        plain = {kind: [dict(row.members()) for row in rows] for kind, rows in kinds.items()}
+        return html_safe(jsontext.encode(plain).decode("ascii"))
     if whole:
         fields = {
             "Images": lambda: images,

@@ -48,6 +48,7 @@ class Candidate:
     manifest: Manifest | None = None
     manifest_data: bytes = b""
     documents: dict[Digest, bytes] = field(default_factory=dict)
+    parent: str = ""  # the id of the image it was made of, as far as the archive says
 
     @property
     def platform(self) -> Platform:
@@ -94,6 +95,7 @@ def _docker_image(spool: Spool, item: dict[str, Any], by_config: dict[Digest, Ca
         names.append(reference)
     data = file.read(CONFIG_LIMIT, "image config")
     result = Candidate(file.digest, data, image_documents.parse(data), layers, names)
+    result.parent = text_field(item, "Parent", what)
     _check_count(result)
     same = by_config.get(file.digest)
     if same is not None and [layer.digest for layer in same.layers] == [layer.digest for layer in layers]:

@@ -370,7 +370,18 @@ def _documents(parts: Parts, plan: _Plan, image: Candidate) -> tuple[ImageRow, l
         manifest_size=len(data),
         listed=str(listed_digest),
         listed_size=len(listed),
+        parent=_parent(parts, plan, image),
         stored_at=parts.clock(),
     )
     blobs = [(str(name), len(content)) for name, content in documents.items()]
     return row, blobs + [(str(layer.digest), layer.size) for layer in layers]
+
+
+def _parent(parts: Parts, plan: _Plan, image: Candidate) -> str:
+    """The parent that the archive names, when that is an image whose history is this one's but for the last step."""
+    known = next((each.config for each in plan.images if each.id == image.parent), None)
+    if known is None and parts.catalog.get(image.parent) is not None:
+        known = parts.catalog.config(image.parent)
+    if known is None or image.parent == image.id:
+        return ""
+    return image.parent if image.config.history[:-1] == known.history else ""

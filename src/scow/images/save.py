@@ -139,7 +139,10 @@ def _plan(parts: Parts, selection: Sequence[Selected]) -> tuple[dict[bytes, _Blo
         for descriptor in (manifest.config, *manifest.layers, top):
             _check(parts, descriptor)
             members.setdefault(_path(descriptor).encode(), _Blob(descriptor.digest, descriptor.size, created))
-        items.append(_item(image, each.names, manifest))
+        item = _item(image, each.names, manifest)
+        if any(other.image.id == image.parent for other in selection):
+            item["Parent"] = image.parent
+        items.append(item)
         entries.extend(_entries(top, each.names))
         for name in each.names:
             layer = manifest.layers[-1].digest.hex if manifest.layers else ""

@@ -11,7 +11,8 @@ async def load(
     engine: Engine, archive: AsyncIterator[bytes], platform: str, progress: Callable[[PullProgress], None]
 ) -> list[str]:
     """Every image of the archive, or none. Returns Docker's sentences about them, each with its newline."""
-    lines = []
+    lines: list[str] = []
+    nameless: list[str] = []
     for loaded in await engine.images.load(archive, platform, progress):
         image = engine.images.resolve(loaded.image_id)
         for name in loaded.names:
@@ -22,8 +23,8 @@ async def load(
                 )
             lines.append(f"Loaded image: {name}\n")
         if not loaded.names:
-            lines.append(f"Loaded image ID: {loaded.image_id}\n")
+            nameless.append(f"Loaded image ID: {loaded.image_id}\n")
         engine.events.publish(
             Event("image", "load", image.id, {**image.config.labels, "name": image.id}, engine.clock())
         )
-    return lines
+    return lines or nameless  # Docker tells ids only when there is no name
