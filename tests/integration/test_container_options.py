@@ -31,6 +31,20 @@ def test_a_tmpfs_on_a_new_place_is_for_everybody(clean: Clients) -> None:
     assert text == "1777\n"
 
 
+def test_a_mount_on_etc_does_not_cover_the_files_of_names(clean: Clients) -> None:
+    text = inside(
+        clean, "cat /etc/hostname && grep -c . /etc/hosts /etc/resolv.conf", HostConfig={"Tmpfs": {"/etc": ""}}
+    )
+    assert text.split()[0] == clean.api("GET", "/containers/json?all=1").json()[0]["Id"][:12]
+    assert "/etc/hosts:" in text and "/etc/resolv.conf:" in text
+
+
+def test_a_host_name_needs_a_uts_namespace(clean: Clients) -> None:
+    body = {"Image": "busybox", "Hostname": "h", "HostConfig": {"UTSMode": "host"}}
+    answer = clean.api("POST", "/containers/create", body)
+    assert (answer.status, answer.message) == (400, "conflicting options: hostname and the UTS mode")
+
+
 def test_no_ipc_means_no_shared_memory(clean: Clients) -> None:
     assert "No such file" in inside(clean, "ls /dev/shm", HostConfig={"IpcMode": "none"})
 

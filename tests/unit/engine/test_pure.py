@@ -126,6 +126,12 @@ def test_a_users_mount_replaces_the_engines() -> None:
     assert targets.index("/a") < targets.index("/etc/hosts")  # parents first
 
 
+def test_a_mount_on_etc_does_not_cover_the_files_of_names() -> None:
+    spec = build.build(replace(CONTAINER, mount_points=(MountPoint("tmpfs", "/etc"),)), AROUND)
+    targets = [mount["destination"] for mount in spec["mounts"]]
+    assert targets[-4:] == ["/etc", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf"]
+
+
 def test_host_modes_leave_out_namespaces() -> None:
     host = HostConfig(pid_mode="host", ipc_mode="host", uts_mode="host", network_mode="host", cgroupns_mode="host")
     spec = build.build(replace(CONTAINER, host=host), replace(AROUND, shm_source="/dev/shm"))

@@ -34,6 +34,8 @@ def check(config: ContainerConfig, host: HostConfig) -> None:
     _check_modes(host)
     if config.hostname and host.network_mode.startswith("container:"):
         raise InvalidArgument("conflicting options: hostname and the network mode")
+    if host.uts_mode == "host" and (config.hostname or config.domainname):
+        raise InvalidArgument("conflicting options: hostname and the UTS mode")
     _check_restart(host)
     if host.health_on_failure not in health.ACTIONS:
         raise InvalidArgument(

@@ -151,7 +151,6 @@ def _mounts(container: Container, around: Surroundings) -> list[dict[str, Any]]:
         for mount in mounts.system_mounts(container, around.shm_source, mqueue)
         if mount["destination"] not in taken or mount["destination"] in ("/proc", "/sys", "/dev")
     ]
-    result.extend(mounts.name_files(container, around.directory))
     if around.init_path:
         result.append(
             {
@@ -161,7 +160,7 @@ def _mounts(container: Container, around: Surroundings) -> list[dict[str, Any]]:
                 "options": ["bind", "ro", "rprivate"],
             }
         )
-    result.extend(mounts.user_mounts(container))
+    result.extend(mounts.user_mounts(container, around.directory))
     return result
 
 

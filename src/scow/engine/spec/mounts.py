@@ -42,10 +42,10 @@ def system_mounts(container: Container, shm_source: str | None, mqueue: bool) ->
     return mounts
 
 
-def user_mounts(container: Container) -> list[dict[str, Any]]:
-    """What was asked for, parents before children so that a nested mount is not covered."""
-    points = sorted(container.mount_points, key=lambda point: (point.target.count("/"), point.target))
-    return [_user_mount(point) for point in points]
+def user_mounts(container: Container, directory: str) -> list[dict[str, Any]]:
+    """What was asked for, and the files of names over it: parents before children, so that none is covered."""
+    found = [*(_user_mount(point) for point in container.mount_points), *_name_files(container, directory)]
+    return sorted(found, key=lambda mount: (mount["destination"].count("/"), mount["destination"]))
 
 
 def _user_mount(point: MountPoint) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _tmpfs_options(options: Sequence[str]) -> list[str]:
     return [option for option in options if option]
 
 
-def name_files(container: Container, directory: str) -> list[dict[str, Any]]:
+def _name_files(container: Container, directory: str) -> list[dict[str, Any]]:
     """/etc/resolv.conf, /etc/hostname and /etc/hosts, unless the user mounts his own there."""
     taken = {point.target for point in container.mount_points}
     access = "ro" if container.host.read_only_rootfs else "rw"
