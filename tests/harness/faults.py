@@ -70,7 +70,6 @@ def endless(handler: Handler) -> None:
         handler.wfile.write(b'{"token":"')
         while not handler.owner.stopping.is_set():
             handler.wfile.write(b"x" * 65536)
-            handler.owner.sent += 65536
     except OSError:
         pass
 
@@ -96,7 +95,6 @@ def drip(handler: Handler) -> None:
         for position in range(len(body)):
             handler.wfile.write(body[position : position + 1])
             handler.wfile.flush()
-            handler.owner.sent += 1
             if handler.owner.stopping.wait(0.05):
                 return
     except OSError:
@@ -105,8 +103,9 @@ def drip(handler: Handler) -> None:
 
 def stall(handler: Handler) -> None:
     """A head that promises a body, and then nothing for ever."""
+    blob = "/blobs/" in handler.path and handler.command == "GET"
     handler.send_response(200)
-    handler.send_header("Content-Length", "1000000")
+    handler.send_header("Content-Length", str(len(handler.blob())) if blob else "1000000")
     handler.end_headers()
     handler.wfile.flush()
     handler.owner.stopping.wait(20)

@@ -1,7 +1,14 @@
 """Network failures in the words of Docker's messages."""
 
 import errno
+import socket
 import ssl
+from typing import TYPE_CHECKING
+
+from scow.images.registry.endpoint import literal_address
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractResolver
 
 _RESOLVER = "/etc/resolv.conf"
 _ERRNO = {
@@ -41,6 +48,31 @@ def describe(error: BaseException, authority: str) -> tuple[str, bool]:
     if isinstance(error, aiohttp.ClientResponseError):
         return f"malformed HTTP response: {error.message[:120]}", False
     return f"{type(error).__name__}: {str(error)[:120]}", False
+
+
+def resolver() -> "AbstractResolver":
+    """Look-ups of names that never lead to link-local addresses: there are the metadata services of clouds, and a name
+    in a redirect or a realm is the registry's choice.
+    """
+    import aiohttp
+    from aiohttp.abc import ResolveResult
+
+    class Careful(aiohttp.ThreadedResolver):
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        ) -> list[ResolveResult]:
+            found = await super().resolve(host, port, family)
+            allowed = [each for each in found if not _is_link_local(each["host"])]
+            if found and not allowed:
+                raise OSError(errno.EACCES, "link-local address refused")
+            return allowed
+
+    return Careful()
+
+
+def _is_link_local(host: str) -> bool:
+    address = literal_address(host.partition("%")[0])
+    return address is not None and address.is_link_local
 
 
 def _tls_text(error: BaseException) -> str:

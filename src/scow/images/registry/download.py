@@ -11,6 +11,7 @@ from scow.images.registry.transport import RETRIED, Broken, Transport, check_enc
 from scow.oci.descriptor import Descriptor
 
 _SMALL = 64 << 10
+_WORTHWHILE = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Download:
     """One blob from `start` on. Iterate `chunks`; never more than the descriptor's size comes out.
 
     A broken connection is taken up again where it broke, with at most policy.attempts tries in a row that bring
-    nothing. The caller verifies the digest.
+    (almost) nothing. The caller verifies the digest.
     """
 
     def __init__(self, origin: Origin, descriptor: Descriptor, start: int = 0) -> None:
@@ -56,7 +57,7 @@ class Download:
                     continue
                 raise Broken(f"blob {self._descriptor.digest.short}: unexpected EOF", True)
             except Broken as error:
-                failures = 1 if position > before else failures + 1
+                failures = 1 if _progress(position - before, size - before) else failures + 1
                 await self._again(error, failures)
 
     async def _again(self, error: Broken, failures: int) -> None:
@@ -87,7 +88,7 @@ class Download:
             except Broken as error:
                 if not self._ranges:
                     raise  # all of it comes over one connection again
-                failures = 1 if start > before else failures + 1
+                failures = 1 if _progress(start - before, end - before) else failures + 1
                 await self._again(error, failures)
         return b"".join(parts)
 
@@ -162,6 +163,11 @@ class Download:
             self._ranges = False  # from the start, over one connection: that cannot be got wrong
             raise Broken(f"blob {descriptor.digest.short}: asked for bytes from {start}, got {came}", True)
         return 0
+
+
+def _progress(brought: int, wanted: int) -> bool:
+    """Whether a try was worth another one: a crumb each time would make for endless tries."""
+    return brought >= min(_WORTHWHILE, wanted // 20 + 1)
 
 
 def _content_range(text: str) -> tuple[int | None, int | None]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from scow.errors import DataLoss
-from scow.images.registry.dialing import describe
+from scow.images.registry.dialing import describe, resolver
 from scow.images.registry.endpoint import DEFAULT_PORTS, literal_address
 from scow.images.registry.faults import RegistryFailure
 from scow.images.registry.policy import DEFAULT_POLICY, Policy
@@ -133,7 +133,7 @@ class Transport:
         policy = self.policy
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=16),
+                connector=aiohttp.TCPConnector(limit=16, resolver=resolver()),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=policy.connect_timeout, sock_read=policy.read_timeout
