@@ -319,7 +319,7 @@ def test_nothing_is_left_of_containers_that_left() -> None:
         with rooms(1) as (a,):
             async with serving((client(A_ID, forward=False), a)) as names:
                 folder = f"/proc/{pid_of(names)}/fd"
-                await names.leave(B_ID)  # by now it watches for the helper's end, too
+                await names.status()  # by now it watches for the helper's end, too
                 own = len(os.listdir("/proc/self/fd"))
                 before = len(os.listdir(folder))
                 for _ in range(30):
