@@ -174,3 +174,21 @@ class Message(msgspec.Struct):
     """The body of every error."""
 
     message: str
+
+
+class CheckFinding(msgspec.Struct):
+    Problem: str
+    Kind: str
+    Name: str
+    Images: list[str]
+    Detail: str
+    Remedy: str
+    Failure: str
+
+
+class CheckAnswer(msgspec.Struct):
+    """POST /scow/system/check."""
+
+    Blobs: int
+    Layers: int
+    Findings: list[CheckFinding]

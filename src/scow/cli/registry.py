@@ -87,7 +87,7 @@ GROUPS = {
         "tag": "tag",
     },
     "network": {"inspect": "network_inspect", "list": "network_ls", "ls": "network_ls"},
-    "system": {"df": "system_df", "events": "events", "info": "info", "prune": "system_prune"},
+    "system": {"check": "system_check", "df": "system_df", "events": "events", "info": "info", "prune": "system_prune"},
     "volume": {
         "create": "volume_create",
         "inspect": "volume_inspect",

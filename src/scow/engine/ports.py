@@ -3,7 +3,7 @@
 Every method may raise a `ScowError` kind and nothing else on purpose. Methods that are `async` do not block the loop.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
 from typing import Protocol
 
 from scow.model.image import Image
@@ -16,7 +16,7 @@ from scow.model.task import ExitStatus as ExitStatus
 from scow.model.task import LogTarget as LogTarget
 from scow.model.task import TaskSpec as TaskSpec
 from scow.model.transfer import Credentials as Credentials
-from scow.model.transfer import Loaded
+from scow.model.transfer import Checked, Loaded
 from scow.model.transfer import PullProgress as PullProgress
 from scow.model.transfer import PushedTag as PushedTag
 from scow.model.transfer import PushReport as PushReport
@@ -161,6 +161,13 @@ class ImageStore(Protocol):
 
     def fetch(self, url: str, progress: Callable[[PullProgress], None]) -> AsyncIterator[bytes]:
         """The bytes that an http or https URL leads to, for an import; Unavailable."""
+
+    async def check(
+        self, repair: bool, busy: Container[str] = frozenset(), credentials: Credentials | None = None
+    ) -> Checked:
+        """Hash every blob, compare every layer with its blob, look for what nothing names; put right what can be with
+        `repair`. `busy`: chain ids of mounted layers, which are left alone.
+        """
 
     async def tag(self, image_id: str, reference: Reference) -> None: ...
 

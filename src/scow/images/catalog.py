@@ -46,10 +46,7 @@ class Catalog:
             self._blobs.setdefault(image_id, {})[digest] = size
         for row in loaded.images:
             try:
-                config = image_documents.parse(blobs.read(Digest.parse(row.id), CONFIG_LIMIT))
-                container_config(config.config)
-                self._configs[row.id] = config
-                self.rows[row.id] = row
+                self._read(row, blobs)
             except ScowError as error:  # the daemon starts whatever one image looks like
                 _log.error("image %s cannot be used: %s", row.id, error.message)
                 self.broken[row.id] = row
@@ -118,7 +115,36 @@ class Catalog:
         named = [name for name, row in self.names.items() if row.image_id == image_id]
         return named + [name for (name, _), owner in self._digests.items() if owner == image_id]
 
+    def row(self, image_id: str) -> ImageRow | None:
+        """An image's row, a broken one's, too."""
+        return self.rows.get(image_id) or self.broken.get(image_id)
+
+    def all_blobs(self) -> dict[str, int]:
+        """Digest and size of every blob of every image, broken ones' as well."""
+        return {digest: size for blobs in self._blobs.values() for digest, size in blobs.items()}
+
+    def images_with(self, digest: str) -> list[str]:
+        """Ids of the images that have a blob, broken ones' as well."""
+        return [image_id for image_id, blobs in self._blobs.items() if digest in blobs]
+
     # ------------------------------------------------------------ changes
+
+    def mend(self, image_id: str, blobs: BlobStore) -> None:
+        """A broken image whose config can be read again is whole. DataLoss or NotFound when it cannot."""
+        self._read(self.broken[image_id], blobs)
+        del self.broken[image_id]
+        self._refresh(image_id)
+
+    def _read(self, row: ImageRow, blobs: BlobStore) -> None:
+        config = image_documents.parse(blobs.read(Digest.parse(row.id), CONFIG_LIMIT))
+        container_config(config.config)
+        self._configs[row.id] = config
+        self.rows[row.id] = row
+
+    async def move_layers(self, rows: Sequence[LayerRow]) -> None:
+        """Layers that are in other directories now."""
+        await tables.move_layers(self._database, rows)
+        self.layers.update({row.chain_id: row for row in rows})
 
     def pin(self, owner: str, chain: Sequence[str]) -> None:
         """A container counts on the layers of a chain for as long as it exists. NotFound when one is missing."""
@@ -160,7 +186,7 @@ class Catalog:
         name_rows = [NameRow(str(name), row.id, now) for name in names]
         digest_rows = [DigestRow(ref.name, str(ref.digest), row.id) for ref in digests]
         await tables.insert_image(self._database, row, blobs, layers, name_rows, digest_rows)
-        self.rows.setdefault(row.id, row)
+        self.rows.setdefault(row.id, self.broken.pop(row.id, row))
         self._configs[row.id] = config
         self._blobs.setdefault(row.id, {}).update(blobs)
         for layer in layers:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from scow.background import complete
@@ -19,7 +19,7 @@ from scow.images.trees import Trash, Trees
 from scow.metadata.database import Database
 from scow.model.image import Image
 from scow.model.making import NewImage
-from scow.model.transfer import Credentials, Loaded, PullProgress, PushReport
+from scow.model.transfer import Checked, Credentials, Loaded, PullProgress, PushReport
 from scow.oci.digest import Digest
 from scow.oci.platform import Platform
 from scow.oci.reference import Reference
@@ -94,6 +94,13 @@ class LocalImageStore:
         from scow.images.fetch import fetch  # with the HTTP client
 
         return fetch(url, progress)
+
+    async def check(
+        self, repair: bool, busy: Container[str] = frozenset(), credentials: Credentials | None = None
+    ) -> Checked:
+        from scow.images.check import check
+
+        return await check(self.parts, repair, busy, credentials)
 
     async def tag(self, image_id: str, reference: Reference) -> None:
         if reference.tag is None or reference.digest is not None:

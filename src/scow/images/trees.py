@@ -22,6 +22,7 @@ class Trees:
     def __init__(self, root: str, trash: "Trash") -> None:
         self.root = root
         self._trash = trash
+        self._made: set[str] = set()
         os.makedirs(root, 0o710, exist_ok=True)
 
     def path(self, name: str) -> str:
@@ -35,10 +36,16 @@ class Trees:
                 os.mkdir(self.path(name), 0o755)
             except FileExistsError:
                 continue
+            self._made.add(name)
             return name
+
+    def in_the_making(self, name: str) -> bool:
+        """Whether this daemon has made the directory and not removed it: what no row names yet may still get one."""
+        return name in self._made
 
     def remove(self, name: str) -> None:
         """Out of sight now, off the disk later."""
+        self._made.discard(name)
         self._trash.put(self.path(name))
 
     def sweep(self, keep: Container[str]) -> None:

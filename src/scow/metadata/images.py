@@ -172,6 +172,14 @@ async def insert_image(
     await database.write(work)
 
 
+async def move_layers(database: Database, rows: Sequence[LayerRow]) -> None:
+    """Layers are in other directories now."""
+    values = [(row.directory, row.chain_id) for row in rows]
+    await database.write(
+        lambda connection: connection.executemany("update layers set directory = ? where chain_id = ?", values)
+    )
+
+
 async def put_name(database: Database, row: NameRow) -> None:
     """Give an image a name; the name's former image loses it."""
     await database.write(lambda connection: _put_names(connection, (row,)))
@@ -208,7 +216,7 @@ async def remove_names(database: Database, names: Sequence[str], digests: Sequen
 
 async def delete(database: Database, image_ids: Sequence[str], chain_ids: Sequence[str]) -> None:
     """Forget images (with their names) and layers."""
-    await database.write(lambda connection: _delete(connection, image_ids, chain_ids))
+    await database.write(lambda connection: _delete(connection, image_ids, chain_ids), frees=True)
 
 
 def delete_now(database: Database, chain_ids: Sequence[str]) -> None:

@@ -56,3 +56,28 @@ class Loaded:
     image_id: str
     names: tuple[str, ...] = ()
     replaced: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check of the store has found: `problem` (missing, damaged, orphaned) of a `kind` (blob, layer, image,
+    directory) of things, which one, the ids of the images that have it, and what was done about it: a `remedy`, or the
+    `failure` of one.
+    """
+
+    problem: str
+    kind: str
+    name: str
+    images: tuple[str, ...] = ()
+    detail: str = ""
+    remedy: str = ""
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check has looked at and found."""
+
+    blobs: int
+    layers: int
+    findings: tuple[Finding, ...] = ()

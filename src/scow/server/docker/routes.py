@@ -86,6 +86,7 @@ ROUTES: dict[str, Handler] = {
     "POST /session": refused("a build session"),
     "GET /distribution/*/json": refused("inspecting an image in a registry"),
     "POST /scow/images/bootstrap": images.bootstrap,
+    "POST /scow/system/check": image_upkeep.check,
     # volumes, networks
     "GET /volumes": volumes.list_volumes,
     "POST /volumes/create": volumes.create,

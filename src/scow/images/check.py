@@ -1,0 +1,209 @@
+"""Check of the image store: is every blob there and what its digest says, every layer what its blob says, and nothing
+else on the disk? With repair: bad blobs are fetched again from where their image came, bad layers unpacked again.
+
+Everything that the records name is held while it is looked at, so that nobody removes it meanwhile. A layer has no digest
+of its own: it is unpacked once more beside the one that is there, and the two trees are compared.
+"""
+
+import os
+import time
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, replace
+
+from scow.background import complete
+from scow.errors import ScowError
+from scow.images import mend
+from scow.images.blobs import BlobStore
+from scow.images.compare import difference
+from scow.images.parts import Parts
+from scow.metadata.images import LayerRow
+from scow.model.transfer import Checked, Credentials, Finding
+from scow.oci import manifest as manifests
+from scow.oci import media
+from scow.oci.descriptor import Descriptor
+from scow.oci.digest import Digest
+from scow.oci.documents import MANIFEST_LIMIT
+from scow.oci.manifest import Manifest
+
+_CHUNK = 4 << 20
+_YOUNG = 10.0  # seconds: a file that has just come may belong to an operation that is about to say so
+
+
+@dataclass(slots=True)
+class _Run:
+    """One check. `busy`: chain ids of layers that running containers have mounted."""
+
+    parts: Parts
+    repair: bool
+    credentials: Credentials | None
+    busy: Container[str]
+    begun: float
+    findings: list[Finding]
+    bad: set[str]
+
+    def found(self, finding: Finding) -> None:
+        self.findings.append(finding)
+
+
+async def check(
+    parts: Parts, repair: bool, busy: Container[str] = frozenset(), credentials: Credentials | None = None
+) -> Checked:
+    """See ImageStore.check."""
+    run = _Run(parts, repair, credentials, busy, time.time(), [], set())
+    catalog = parts.catalog
+    blobs, layers = catalog.all_blobs(), list(catalog.layers.values())
+    try:
+        with catalog.hold([*blobs, *(layer.chain_id for layer in layers)]):
+            for digest, size in blobs.items():
+                await _blob(run, Digest(digest), size)
+            await _images(run)
+            for layer in layers:
+                await _layer(run, layer)
+            if run.repair:
+                await parts.export()
+    finally:
+        await complete(parts.give_up([layer.chain_id for layer in layers], list(blobs)), "check: tidy")
+    await _orphans(run)
+    return Checked(len(blobs), len(layers), tuple(run.findings))
+
+
+# ---------------------------------------------------------------- blobs
+
+
+async def _blob(run: _Run, digest: Digest, size: int) -> None:
+    problem = await run.parts.run(blob_problem, run.parts.blobs, digest, size)
+    if not problem:
+        return
+    images = run.parts.catalog.images_with(digest)
+    finding = Finding(problem, "blob", str(digest), tuple(images))
+    if run.repair:
+        try:
+            finding = replace(finding, remedy=await mend.fetch(run.parts, digest, size, images, run.credentials))
+        except ScowError as error:
+            finding = replace(finding, failure=error.message)
+    if not finding.remedy:
+        run.bad.add(str(digest))
+    run.found(finding)
+
+
+def blob_problem(blobs: BlobStore, digest: Digest, size: int) -> str:
+    """ "missing", "damaged", or "" for a blob that is what its digest says. Runs in a worker thread."""
+    import hashlib
+
+    hasher = hashlib.new(digest.algorithm)
+    try:
+        with open(blobs.path(digest), "rb", buffering=0) as stream:
+            if os.fstat(stream.fileno()).st_size != size:
+                return "damaged"
+            while chunk := stream.read(_CHUNK):
+                hasher.update(chunk)
+    except FileNotFoundError:
+        return "missing"
+    except OSError:
+        return "damaged"
+    return "" if hasher.hexdigest() == digest.hex else "damaged"
+
+
+async def _images(run: _Run) -> None:
+    """Images that could not be read at the start can be used again once their config is there."""
+    for image_id in list(run.parts.catalog.broken):
+        try:
+            await run.parts.run(run.parts.catalog.mend, image_id, run.parts.blobs)
+        except ScowError as error:
+            run.found(Finding("damaged", "image", image_id, (image_id,), failure=error.message))
+        else:
+            run.found(Finding("damaged", "image", image_id, (image_id,), remedy="read again"))
+
+
+# ---------------------------------------------------------------- layers
+
+
+async def _layer(run: _Run, layer: LayerRow) -> None:
+    parts = run.parts
+    source = await parts.run(_source, parts, layer)
+    path = parts.trees.path(layer.directory)
+    if source is None or str(source[0].digest) in run.bad:
+        if not os.path.isdir(path):
+            run.found(Finding("missing", "layer", layer.chain_id, (), failure="its blob is not here"))
+        return
+    descriptor, below = source
+    try:
+        fresh = await mend.unpack(parts, layer, descriptor, below)
+    except ScowError as error:
+        run.found(Finding("damaged", "layer", layer.chain_id, (), failure=error.message))
+        return
+    try:
+        problem = await parts.run(_compare, path, parts.trees.path(fresh.directory))
+        if not problem:
+            return
+        kind = "damaged" if os.path.isdir(path) else "missing"
+        finding = Finding(kind, "layer", layer.chain_id, (), detail=problem)
+        if run.repair and layer.chain_id in run.busy:
+            finding = replace(finding, failure="a running container uses it: stop it first")
+        elif run.repair:
+            await complete(mend.exchange(parts, layer, fresh), "exchange a layer")
+            fresh = replace(fresh, directory="")
+            finding = replace(finding, remedy="unpacked again")
+        run.found(finding)
+    finally:
+        if fresh.directory:
+            parts.trees.remove(fresh.directory)
+
+
+def _source(parts: Parts, layer: LayerRow) -> tuple[Descriptor, tuple[str, ...]] | None:
+    """The blob of a layer and the chain below it, by the manifest of an image that has it."""
+    for image in parts.catalog.images():
+        if layer.chain_id not in image.chain_ids:
+            continue
+        number = image.chain_ids.index(layer.chain_id)
+        row = parts.catalog.rows[image.id]
+        try:
+            manifest = manifests.parse(parts.blobs.read(Digest(row.listed), MANIFEST_LIMIT), media.OCI_MANIFEST)
+        except ScowError:
+            continue
+        if isinstance(manifest, Manifest):
+            return manifest.layers[number], image.chain_ids[:number]
+    return None
+
+
+def _compare(path: str, fresh: str) -> str:
+    try:
+        return difference(path, fresh)
+    except OSError as error:
+        return f"{error.filename or path}: {(error.strerror or str(error)).lower()}"
+
+
+# ---------------------------------------------------------------- what nothing names
+
+
+async def _orphans(run: _Run) -> None:
+    parts = run.parts
+    chains = parts.catalog.orphans()
+    for chain_id in chains:
+        run.found(Finding("orphaned", "layer", chain_id, (), remedy="removed" if run.repair else ""))
+    if run.repair and chains:
+        parts.discard(await parts.catalog.drop_unused(chains))
+    for digest in await parts.run(lambda: list(_old_blobs(run))):
+        if str(digest) in parts.catalog.blobs_in_use():
+            continue
+        if run.repair:
+            parts.blobs.remove(digest)
+        run.found(Finding("orphaned", "blob", str(digest), (), remedy="removed" if run.repair else ""))
+    for name in await parts.run(os.listdir, parts.trees.root):
+        if name in parts.catalog.directories_in_use() or parts.trees.in_the_making(name):
+            continue
+        if run.repair:
+            parts.trees.remove(name)
+        run.found(Finding("orphaned", "directory", name, (), remedy="removed" if run.repair else ""))
+
+
+def _old_blobs(run: _Run) -> Iterator[Digest]:
+    root = f"{run.parts.blobs.root}/blobs"
+    for algorithm in os.listdir(root):
+        for name in os.listdir(f"{root}/{algorithm}"):
+            try:
+                digest = Digest.parse(f"{algorithm}:{name}")
+                if os.stat(f"{root}/{algorithm}/{name}").st_mtime < run.begun - _YOUNG:
+                    yield digest
+            except (ScowError, FileNotFoundError):
+                continue

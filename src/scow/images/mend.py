@@ -1,0 +1,135 @@
+"""Repairs of the image store: one blob fetched again, one layer unpacked again."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from scow.errors import DataLoss, NotFound, ScowError
+from scow.images.blobs import Ingest, digest_of, sync
+from scow.images.layer import unpack_stored
+from scow.images.lowerlinks import complete_links
+from scow.images.parts import Parts
+from scow.metadata.images import LayerRow
+from scow.model.transfer import Credentials
+from scow.oci import manifest as manifests
+from scow.oci.descriptor import Descriptor
+from scow.oci.digest import Digest
+from scow.oci.documents import MANIFEST_LIMIT
+from scow.oci.manifest import Manifest
+from scow.oci.reference import Reference
+
+
+async def fetch(parts: Parts, digest: Digest, size: int, images: Sequence[str], credentials: Credentials | None) -> str:
+    """Put a blob of `images` right again and say how: made anew from another document, or fetched from a repository
+    that one of the images is named after or came from. The first error of a registry when none has it.
+    """
+    if await parts.run(_rendered, parts, digest, images):
+        return "made anew"
+    first: ScowError | None = None
+    tried: set[str] = set()
+    for image_id in images:
+        for name in parts.catalog.names_of(image_id):
+            reference = Reference.parse(name)
+            if reference.name in tried:
+                continue
+            tried.add(reference.name)
+            try:
+                await _from_registry(parts, reference, digest, size, credentials)
+            except ScowError as error:
+                first = first or error
+            else:
+                return f"fetched again from {reference.familiar_name}"
+    raise first or NotFound(f"no repository is known that has blob {digest}: pull or load the image again")
+
+
+def _rendered(parts: Parts, digest: Digest, images: Sequence[str]) -> bool:
+    """The OCI form of a manifest follows from the manifest."""
+    for image_id in images:
+        row = parts.catalog.row(image_id)
+        if row is None or row.listed != digest or row.manifest == digest:
+            continue
+        try:
+            data = parts.blobs.read(Digest(row.manifest), MANIFEST_LIMIT)
+        except ScowError:
+            continue
+        document = manifests.parse(data, row.media_type)
+        if isinstance(document, Manifest):
+            listed = manifests.as_oci(document, data)
+            if Digest.of(listed) == digest:
+                _replace(parts, listed, digest)
+                return True
+    return False
+
+
+async def _from_registry(
+    parts: Parts, reference: Reference, digest: Digest, size: int, credentials: Credentials | None
+) -> None:
+    from scow.images.registry.client import connect_to
+
+    client = await connect_to(reference.domain, parts.settings, credentials)
+    try:
+        try:
+            ingest = parts.blobs.ingest()
+            try:
+                await _stream(parts, client.blob(reference, Descriptor("", digest, size)), ingest, digest, size)
+            finally:
+                ingest.close()
+        except NotFound:
+            data, _ = await client.manifest(reference.with_digest(digest))
+            if digest_of(data, digest.algorithm) != digest:
+                raise DataLoss(f"manifest verification failed for digest {digest}") from None
+            await parts.run(_replace, parts, data, digest)
+    finally:
+        await client.close()
+    await parts.run(sync, parts.blobs.root)
+
+
+async def _stream(parts: Parts, chunks: AsyncGenerator[bytes, None], ingest: Ingest, digest: Digest, size: int) -> None:
+    import hashlib
+
+    hasher = hashlib.new(digest.algorithm)
+    count = 0
+
+    def take(chunk: bytes) -> None:
+        hasher.update(chunk)
+        ingest.write(chunk)
+
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            count += len(chunk)
+            await parts.run(take, chunk)
+    if count != size or hasher.hexdigest() != digest.hex:
+        raise DataLoss(f"blob {digest} came damaged from the registry, too")
+    ingest.commit(digest)
+
+
+def _replace(parts: Parts, data: bytes, digest: Digest) -> None:
+    ingest = parts.blobs.ingest()
+    try:
+        ingest.write(data)
+        ingest.commit(digest)
+    finally:
+        ingest.close()
+
+
+async def unpack(parts: Parts, layer: LayerRow, descriptor: Descriptor, below: Sequence[str]) -> LayerRow:
+    """The layer once more in a new directory, from its blob."""
+    stored = await parts.run(unpack_stored, descriptor, layer.diff_id, parts.blobs, parts.trees, parts.limits)
+    unpacked = stored.unpacked
+    fresh = replace(layer, directory=stored.directory, size=unpacked.size, independent=not unpacked.missing_links)
+    if not unpacked.missing_links:
+        return fresh
+    try:
+        lowers = [parts.trees.path(parts.catalog.layers[chain_id].directory) for chain_id in reversed(below)]
+        return await parts.run(complete_links, parts.trees, fresh, unpacked.missing_links, lowers)
+    except BaseException:
+        parts.trees.remove(stored.directory)
+        raise
+
+
+async def exchange(parts: Parts, layer: LayerRow, fresh: LayerRow) -> None:
+    """`fresh` takes the place of a layer, for every chain that shares its directory."""
+    await parts.run(sync, parts.blobs.root)
+    same = [row for row in parts.catalog.layers.values() if row.directory == layer.directory]
+    await parts.catalog.move_layers([replace(row, directory=fresh.directory) for row in same])
+    parts.discard([layer])
