@@ -2,7 +2,8 @@
 
 import msgspec
 
-from scow.api.values import UNSET, UnsetType
+from scow.api.endpoint import EndpointSettings
+from scow.api.values import UNSET, StringMap, UnsetType
 
 
 class IpamConfig(msgspec.Struct):
@@ -52,3 +53,51 @@ class Network(msgspec.Struct):
 
 class PruneNetworks(msgspec.Struct):
     NetworksDeleted: list[str] | None
+
+
+class IpamConfigBody(msgspec.Struct, forbid_unknown_fields=True):
+    Subnet: str = ""
+    IPRange: str = ""
+    Gateway: str = ""
+    AuxiliaryAddresses: StringMap = None
+    AuxAddress: StringMap = None
+
+
+class IpamBody(msgspec.Struct, forbid_unknown_fields=True):
+    Driver: str = ""
+    Options: StringMap = None
+    Config: list[IpamConfigBody] | None = None
+
+
+class CreateNetwork(msgspec.Struct, forbid_unknown_fields=True):
+    """POST /networks/create. CheckDuplicate is always on."""
+
+    Name: str = ""
+    CheckDuplicate: bool = True
+    Driver: str = ""
+    Scope: str = ""
+    EnableIPv4: bool | None = None
+    EnableIPv6: bool | None = None
+    IPAM: IpamBody | None = None
+    Internal: bool = False
+    Attachable: bool = False
+    Ingress: bool = False
+    ConfigOnly: bool = False
+    ConfigFrom: ConfigSource | None = None
+    Options: StringMap = None
+    Labels: StringMap = None
+
+
+class CreatedNetwork(msgspec.Struct):
+    Id: str
+    Warning: str = ""
+
+
+class ConnectBody(msgspec.Struct, forbid_unknown_fields=True):
+    Container: str = ""
+    EndpointConfig: EndpointSettings | None = None
+
+
+class DisconnectBody(msgspec.Struct, forbid_unknown_fields=True):
+    Container: str = ""
+    Force: bool = False

@@ -6,10 +6,12 @@ from dataclasses import replace
 from scow.background import spawn
 from scow.engine.containers import ending, execs, files, freezing, health, remove, start
 from scow.engine.context import Engine
+from scow.engine.networks import wishes
 from scow.engine.ports import ExitStatus, Task
 from scow.engine.registry import Entry
 from scow.errors import ScowError
 from scow.model import transitions
+from scow.model.network import Tenancy
 
 _log = logging.getLogger("scow.reconcile")
 
@@ -37,15 +39,22 @@ async def reconcile(engine: Engine) -> None:
 
 async def _bring_up_network(engine: Engine, tasks: "dict[str, Task | ExitStatus]") -> None:
     """Only what belongs to live containers stays."""
-    live = {
-        entry.container.id: entry.container.status
-        for entry in engine.containers
-        if entry.container.status.sandbox_id and not isinstance(tasks.get(entry.container.id), ExitStatus | None)
-    }
     await engine.networking.start(
-        {id_: status.endpoints[0] for id_, status in live.items() if status.endpoints},
-        {id_: status.published for id_, status in live.items()},
+        {
+            entry.container.id: Tenancy(
+                wishes.tenant(engine, entry.container),
+                entry.container.status.endpoints,
+                entry.container.status.published,
+                entry.container.status.pid or _pid(tasks.get(entry.container.id)),
+            )
+            for entry in engine.containers
+            if entry.container.status.sandbox_id and not isinstance(tasks.get(entry.container.id), ExitStatus | None)
+        }
     )
+
+
+def _pid(task: "Task | ExitStatus | None") -> int:
+    return 0 if task is None or isinstance(task, ExitStatus) else task.pid
 
 
 async def _settle(engine: Engine, entry: Entry, task: "Task | ExitStatus | None") -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 from scow.linux.netlink import ACK, CREATE, NETFILTER, Message, Netlink, attribute, nested, text
 
 _SUBSYSTEM = 10
+NFPROTO_INET = 1
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NEW_ELEMENT, _DELETE_ELEMENT = (_SUBSYSTEM << 8) | 12, (_SUBSYSTEM << 8) | 14
 _TABLE, _SET, _ELEMENTS = 1, 2, 3
@@ -35,7 +36,7 @@ def _generic(family: int, resource: int = 0) -> bytes:
     return struct.pack("!BBH", family, 0, resource)
 
 
-def _element_messages(kind: int, flags: int, table: str, elements: Elements) -> list[Message]:
+def _element_messages(kind: int, flags: int, family: int, table: str, elements: Elements) -> list[Message]:
     messages = []
     for name, entries in elements.items():
         if not entries:
@@ -48,16 +49,17 @@ def _element_messages(kind: int, flags: int, table: str, elements: Elements) -> 
             listed.append(nested(_LIST_ELEMENT, *parts))
         for start in range(0, len(listed), _PER_MESSAGE):
             chunk = nested(_ELEMENTS, *listed[start : start + _PER_MESSAGE])
-            payload = _generic(socket.AF_INET) + text(_TABLE, table) + text(_SET, name) + chunk
+            payload = _generic(family) + text(_TABLE, table) + text(_SET, name) + chunk
             messages.append((kind, flags | ACK, payload))
     return messages
 
 
 class Nftables:
-    """Elements of the maps of one table of the `ip` family. Not thread-safe."""
+    """Elements of the maps of one table, of family `inet` or `ip`. Not thread-safe."""
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, *, inet: bool = False) -> None:
         self._table = table
+        self._family = NFPROTO_INET if inet else socket.AF_INET
         self._netlink = Netlink(NETFILTER)
 
     def close(self) -> None:
@@ -65,11 +67,11 @@ class Nftables:
 
     def add(self, elements: Elements) -> None:
         """All or nothing. EEXIST when a key is there with other data, ENOENT when the table is gone."""
-        self._commit(_element_messages(_NEW_ELEMENT, CREATE, self._table, elements))
+        self._commit(_element_messages(_NEW_ELEMENT, CREATE, self._family, self._table, elements))
 
     def delete(self, elements: Elements) -> None:
         """All or nothing. ENOENT when one is not there."""
-        self._commit(_element_messages(_DELETE_ELEMENT, 0, self._table, elements))
+        self._commit(_element_messages(_DELETE_ELEMENT, 0, self._family, self._table, elements))
 
     def _commit(self, messages: Sequence[Message]) -> None:
         if not messages:

@@ -21,7 +21,7 @@ from scow.linux.netlink import (
 UP = 1
 _NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
 _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
-_NEWROUTE, _GETROUTE = 24, 26
+_NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _NEWNEIGH, _DELNEIGH = 28, 29
 _LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBI")
@@ -30,6 +30,9 @@ _ADDRESS_ATTRIBUTE, _NAME, _MTU, _MASTER, _LINKINFO, _NET_NS_FD, _AF_SPEC = 1, 3
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
 _PORT_MODE = 4
 _VETH_PEER = 1
+_NO_DAD = 0x02
+_MACVLAN_MODE = 1
+MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
 _MAIN_TABLE = 254
 
 
@@ -48,13 +51,14 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One IPv4 route of the main table: destination as (address, prefix length); the default route is ("0.0.0.0", 0)."""
+    """One route of the main table: destination as (address, prefix length); the default route is ("0.0.0.0" or "::", 0)."""
 
     destination: str
     prefix_length: int
     index: int
     priority: int
     mtu: int
+    gateway: str = ""
 
 
 def mac_bytes(mac_address: str) -> bytes:
@@ -88,6 +92,30 @@ def new_veth(name: str, bridge: int, mtu: int, peer_name: str, peer_mac: str, pe
     return _NEWLINK, CREATE | EXCL | ACK, _link(0, text(_NAME, name), number(_MTU, mtu), number(_MASTER, bridge), info)
 
 
+def new_macvlan(parent: int, mtu: int, name: str, mac_address: str, namespace: int, mode: str = "bridge") -> Message:
+    """An interface of its own hardware address on a physical one, made in the namespace of the given fd."""
+    data = nested(_INFO_DATA, number(_MACVLAN_MODE, MACVLAN_MODES[mode]))
+    info = nested(_LINKINFO, text(_INFO_KIND, "macvlan"), data)
+    parts = (
+        text(_NAME, name),
+        number(_MTU, mtu),
+        number(5, parent),
+        attribute(_ADDRESS_ATTRIBUTE, mac_bytes(mac_address)),
+        number(_NET_NS_FD, namespace),
+    )
+    return _NEWLINK, CREATE | EXCL | ACK, _link(0, *parts, info)
+
+
+def new_dummy(name: str, mtu: int) -> Message:
+    """An interface that leads nowhere: the parent of a macvlan network that has none."""
+    info = nested(_LINKINFO, text(_INFO_KIND, "dummy"))
+    return _NEWLINK, CREATE | EXCL | ACK, _link(0, text(_NAME, name), number(_MTU, mtu), info)
+
+
+def set_down(index: int) -> Message:
+    return _NEWLINK, ACK, _link(index, flags=0, change=UP)
+
+
 def set_up(name: str) -> Message:
     return _NEWLINK, ACK, _link(0, text(_NAME, name), flags=UP, change=UP)
 
@@ -118,8 +146,18 @@ def delete_link(index: int) -> Message:
     return _DELLINK, ACK, _link(index)
 
 
+def _packed(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
 def _address_payload(index: int, address: str, prefix_length: int) -> bytes:
-    packed = socket.inet_aton(address)
+    packed = _packed(address)
+    if len(packed) == 16:  # usable at once: nobody else can have it, so there is no duplicate to wait for
+        return (
+            _ADDRESS.pack(socket.AF_INET6, prefix_length, _NO_DAD, 0, index)
+            + attribute(2, packed)
+            + attribute(1, packed)
+        )
     mask = (0xFFFFFFFF << (32 - prefix_length)) & 0xFFFFFFFF
     broadcast = struct.pack("!I", struct.unpack("!I", packed)[0] | ~mask & 0xFFFFFFFF)
     return (
@@ -138,14 +176,20 @@ def delete_address(index: int, address: str, prefix_length: int) -> Message:
     return _DELADDR, ACK, _address_payload(index, address, prefix_length)
 
 
-def add_default_route(index: int, gateway: str) -> Message:
+def _default_route(index: int, gateway: str) -> bytes:
     static, universe, unicast = 4, 0, 1
-    payload = _ROUTE.pack(socket.AF_INET, 0, 0, 0, _MAIN_TABLE, static, universe, unicast, 0)
-    return (
-        _NEWROUTE,
-        CREATE | EXCL | ACK,
-        payload + attribute(5, socket.inet_aton(gateway)) + number(4, index),
-    )
+    family = socket.AF_INET6 if ":" in gateway else socket.AF_INET
+    payload = _ROUTE.pack(family, 0, 0, 0, _MAIN_TABLE, static, universe, unicast, 0)
+    return payload + attribute(5, _packed(gateway)) + number(4, index)
+
+
+def add_default_route(index: int, gateway: str) -> Message:
+    """By a gateway of either family."""
+    return _NEWROUTE, CREATE | EXCL | ACK, _default_route(index, gateway)
+
+
+def delete_default_route(index: int, gateway: str) -> Message:
+    return _DELROUTE, ACK, _default_route(index, gateway)
 
 
 def links(netlink: Netlink) -> list[Link]:
@@ -172,32 +216,34 @@ def _parse_link(body: bytes) -> Link:
     )
 
 
-def addresses(netlink: Netlink, index: int) -> list[tuple[str, int]]:
-    """IPv4 (address, prefix length) of a link, the primary one first."""
+def addresses(netlink: Netlink, index: int, family: int = socket.AF_INET) -> list[tuple[str, int]]:
+    """(address, prefix length) of a link, the primary one first."""
     result = []
-    for _, body in netlink.dump(_GETADDR, _ADDRESS.pack(socket.AF_INET, 0, 0, 0, 0)):
+    for _, body in netlink.dump(_GETADDR, _ADDRESS.pack(family, 0, 0, 0, 0)):
         _, prefix_length, _, _, owner = _ADDRESS.unpack_from(body)
-        local = attributes(body[8:]).get(2)
+        found = attributes(body[8:])
+        local = found.get(2) or found.get(1)
         if owner == index and local is not None:
-            result.append((socket.inet_ntoa(local), prefix_length))
+            result.append((socket.inet_ntop(family, local), prefix_length))
     return result
 
 
-def routes(netlink: Netlink) -> list[Route]:
-    """The IPv4 routes of the main table."""
+def routes(netlink: Netlink, family: int = socket.AF_INET) -> list[Route]:
+    """The routes of the main table."""
     result = []
-    for _, body in netlink.dump(_GETROUTE, _ROUTE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)):
+    for _, body in netlink.dump(_GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)):
         _, prefix_length, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(body)
         if table != _MAIN_TABLE or kind != 1:
             continue
         found = attributes(body[12:])
         result.append(
             Route(
-                destination=socket.inet_ntoa(found.get(1, bytes(4))),
+                destination=socket.inet_ntop(family, found.get(1, bytes(4 if family == socket.AF_INET else 16))),
                 prefix_length=prefix_length,
                 index=_unsigned(found.get(4)),
                 priority=_unsigned(found.get(6)),
                 mtu=_unsigned(attributes(found.get(8, b"")).get(2)),
+                gateway=socket.inet_ntop(family, found[5]) if 5 in found else "",
             )
         )
     return result

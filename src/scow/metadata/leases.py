@@ -28,6 +28,16 @@ SCHEMA = (
     ) without rowid, strict""",
 )
 
+# Networks got several ranges; what had one subnet and gateway keeps them.
+WITH_RANGES = (
+    """update networks set record = cast(
+        json_set(cast(record as text), '$.ranges', json_array(json_object(
+            'subnet', json_extract(cast(record as text), '$.subnet'),
+            'gateway', json_extract(cast(record as text), '$.gateway')
+        ))) as blob)
+    where coalesce(json_extract(cast(record as text), '$.subnet'), '') != ''""",
+)
+
 _network = msgspec.json.Decoder(Network)
 
 
@@ -68,6 +78,11 @@ class NetworkStore:
             )
 
         await self._database.write(work)
+
+    async def delete(self, network_id: str) -> None:
+        await self._database.write(
+            lambda connection: connection.execute("delete from networks where id = ?", (network_id,))
+        )
 
     def changes(self) -> list[HostChange]:
         rows = self._database.read("select what, object, before, after, at from host_changes order by at")

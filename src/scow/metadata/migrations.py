@@ -2,4 +2,7 @@
 
 from scow.metadata import containers, images, leases, volumes
 
-MIGRATIONS = ((1, (*containers.SCHEMA, *images.SCHEMA, *leases.SCHEMA, *volumes.SCHEMA)),)
+MIGRATIONS = (
+    (1, (*containers.SCHEMA, *images.SCHEMA, *leases.SCHEMA, *volumes.SCHEMA)),
+    (2, leases.WITH_RANGES),
+)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from scow.model.health import Health
 from scow.model.health import HealthCheck as HealthCheck
 from scow.model.mounts import MountPoint, MountRequest
-from scow.model.network import Endpoint
+from scow.model.network import Endpoint, EndpointWish
 from scow.model.ports import Port, PortBinding, PublishedPort
 
 
@@ -154,7 +154,10 @@ class HostConfig:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a container is doing. `state`: created, running, paused, restarting, removing, exited, dead."""
+    """What a container is doing. `state`: created, running, paused, restarting, removing, exited, dead.
+
+    networks: where it is to be when it runs; None in records of an older scow: what its network mode says.
+    """
 
     state: str = "created"
     pid: int = 0
@@ -168,6 +171,7 @@ class Status:
     endpoints: tuple[Endpoint, ...] = ()
     published: tuple[PublishedPort, ...] = ()
     sandbox_id: str = ""
+    networks: tuple[EndpointWish, ...] | None = None
     health: Health | None = None
 
 

@@ -66,10 +66,7 @@ def exited(status: Status, *, code: int, at: int, oom_killed: bool, restarting: 
         exit_code=code,
         finished_at=at,
         oom_killed=oom_killed,
-        endpoints=tuple(
-            replace(e, ip_address="", prefix_length=0, gateway="", mac_address="", endpoint_id="")
-            for e in status.endpoints
-        ),
+        endpoints=(),
         published=(),
         sandbox_id="",
     )

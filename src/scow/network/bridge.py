@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
@@ -115,14 +115,40 @@ def _no_ipv6(bridge: str) -> None:
     set_sysctl(f"net/ipv6/conf/{bridge}/disable_ipv6", "1")
 
 
-def open_ways(bridge: str, record: Record) -> None:
+def open_ways(bridges: Iterable[str], ipv6: bool, record: Record) -> None:
     """Published ports reachable from 127.0.0.1, packets forwarded. Only behind a rule set: it drops what must not use
     these ways (CVE-2020-8558).
     """
-    set_sysctl(f"net/ipv4/conf/{bridge}/route_localnet", "1")
+    for name in bridges:
+        set_sysctl(f"net/ipv4/conf/{name}/route_localnet", "1")
     if not forwards():
         record("sysctl", "net.ipv4.ip_forward", "0", "1")
         set_sysctl("net/ipv4/ip_forward", "1")
+    if ipv6:
+        _forward_ipv6(record)
+
+
+def _forward_ipv6(record: Record) -> None:
+    """A host that forwards IPv6 takes no router's advertisement any more, unless told so: its own way out must stay."""
+    name = "net/ipv6/conf/all/forwarding"
+    if read_sysctl(name) != "0":
+        return
+    for interface in os.listdir("/proc/sys/net/ipv6/conf"):
+        accepts = f"net/ipv6/conf/{interface}/accept_ra"
+        if (
+            interface not in ("all", "default", "lo")
+            and read_sysctl(accepts) == "1"
+            and _has_port_of_its_own(interface)
+        ):
+            record("sysctl", accepts.replace("/", "."), "1", "2")
+            set_sysctl(accepts, "2")
+    record("sysctl", name.replace("/", "."), "0", "1")
+    set_sysctl(name, "1")
+
+
+def _has_port_of_its_own(interface: str) -> bool:
+    """A physical interface, not one of the kernel's making."""
+    return os.path.exists(f"/sys/class/net/{interface}/device")
 
 
 def forwards() -> bool:
@@ -149,16 +175,17 @@ def set_sysctl(name: str, value: str) -> None:
         raise Unavailable(f"cannot set the sysctl {name.replace('/', '.')} to {value}: {error}") from error
 
 
-def reconcile_ports(place: Place, keep: Iterable[str]) -> list[str]:
-    """Plug the veths of `keep` into the bridge where they are not, delete every other veth of ours; returns those names."""
-    wanted = frozenset(keep)
-    prefix = veth_prefix(place.bridge)
+def reconcile_ports(owner: str, keep: Mapping[str, int]) -> list[str]:
+    """Plug the veths of `keep` into the bridge of the given index where they are not; delete every other veth of ours and
+    return those names.
+    """
+    prefix = veth_prefix(owner)
     with contextlib.closing(Netlink(ROUTE)) as netlink:
         ours = [link for link in rtnetlink.links(netlink) if link.name.startswith(prefix) and link.kind == "veth"]
         for link in ours:
-            if link.name in wanted and link.master != place.bridge_index:
-                netlink.send([rtnetlink.set_master(link.index, place.bridge_index), rtnetlink.set_up(link.name)])
-    stale = [link.name for link in ours if link.name not in wanted and link.master in (0, place.bridge_index)]
+            if keep.get(link.name, link.master) != link.master:
+                netlink.send([rtnetlink.set_master(link.index, keep[link.name]), rtnetlink.set_up(link.name)])
+    stale = [link.name for link in ours if link.name not in keep]
     deadline = time.monotonic() + _GRACE
     while any(exists(name) for name in stale) and time.monotonic() < deadline:
         time.sleep(0.01)  # the namespaces of a daemon that was killed are just being taken down by the kernel

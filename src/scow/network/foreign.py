@@ -1,8 +1,8 @@
 """Living beside other firewalls: iptables' FORWARD chain with policy drop (Docker and ufw set it) must let our bridge by.
 
-A packet that our own table accepts is still dropped by such a chain. The accepting rules go where Docker keeps its user's
-rules (DOCKER-USER) or to the top of FORWARD, are marked by a comment, and decide nothing: what may reach a container is
-decided in our table.
+A packet that our own table accepts is still dropped by such a chain. The accepting rule goes where Docker keeps its user's
+rules (DOCKER-USER) or to the top of FORWARD, carries a comment, and decides nothing: it lets by what our table has marked,
+whatever networks there are.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from typing import Any
 
 from scow.errors import Unavailable
 from scow.linux import nftables
+from scow.network.ruleset import MARK
 
 _MARK = "scow "
 _LEGACY_TABLES = "/proc/net/ip_tables_names"
@@ -28,8 +29,9 @@ class Chain:
     handles: tuple[int, ...] = ()
 
 
-def comment(bridge: str) -> str:
-    return _MARK + bridge
+def comment(owner: str) -> str:
+    """Of the daemon with this default bridge."""
+    return _MARK + owner
 
 
 def blocking_chain(objects: Sequence[dict[str, Any]], rules: Sequence[dict[str, Any]], bridge: str) -> Chain | None:
@@ -55,12 +57,10 @@ def abandoned(rules: Sequence[dict[str, Any]], exists: Callable[[str], bool]) ->
     return [(rule["chain"], rule["handle"]) for rule in marked if not exists(rule["comment"].removeprefix(_MARK))]
 
 
-def accepting_rules(bridge: str, chain: str) -> str:
-    """An nft script that lets the bridge's traffic by, at the top of the chain."""
-    note = comment(bridge)
+def accepting_rule(bridge: str, chain: str) -> str:
+    """An nft script that lets marked packets by, at the top of the chain. iptables shows it as `-m mark`."""
     return (
-        f'insert rule ip filter {chain} oifname "{bridge}" counter accept comment "{note}"\n'
-        f'insert rule ip filter {chain} iifname "{bridge}" counter accept comment "{note}"\n'
+        f'insert rule ip filter {chain} meta mark & {MARK:#x} == {MARK:#x} counter accept comment "{comment(bridge)}"\n'
     )
 
 
@@ -81,9 +81,9 @@ def let_by(bridge: str) -> list[str]:
             with contextlib.suppress(nftables.RulesetError):  # another daemon was faster
                 nftables.load("".join(f"delete rule ip filter {name} handle {handle}\n" for name, handle in stale))
         chain = blocking_chain(objects, rules, bridge)
-        if chain is not None and len(chain.handles) != 2:
+        if chain is not None and len(chain.handles) != 1:
             removal = "".join(f"delete rule ip filter {chain.name} handle {handle}\n" for handle in chain.handles)
-            nftables.load(removal + accepting_rules(bridge, chain.name))
+            nftables.load(removal + accepting_rule(bridge, chain.name))
             changed.append(f"ip filter {chain.name}")
     except nftables.RulesetError as error:
         raise Unavailable(f"cannot let bridge {bridge} by the chain FORWARD of iptables: {error}") from error
@@ -102,8 +102,9 @@ def _legacy_program() -> str | None:
     return shutil.which("iptables-legacy") if used else None
 
 
-def _legacy_rule(chain: str, direction: str, bridge: str) -> tuple[str, ...]:
-    return (chain, direction, bridge, "-m", "comment", "--comment", comment(bridge), "-j", "ACCEPT")
+def _legacy_rule(chain: str, bridge: str) -> tuple[str, ...]:
+    mark = f"{MARK:#x}/{MARK:#x}"
+    return (chain, "-m", "mark", "--mark", mark, "-m", "comment", "--comment", comment(bridge), "-j", "ACCEPT")
 
 
 def _legacy_let_by(bridge: str) -> bool:
@@ -115,13 +116,11 @@ def _legacy_let_by(bridge: str) -> bool:
     if "-P FORWARD DROP" not in listing:
         return False
     chain = "DOCKER-USER" if "-A FORWARD -j DOCKER-USER" in listing else "FORWARD"
-    changed = False
-    for direction in ("-i", "-o"):
-        rule = _legacy_rule(chain, direction, bridge)
-        if subprocess.run([program, "-w", "-C", *rule], capture_output=True, check=False).returncode != 0:
-            _legacy(program, "-I", *rule)
-            changed = True
-    return changed
+    rule = _legacy_rule(chain, bridge)
+    if subprocess.run([program, "-w", "-C", *rule], capture_output=True, check=False).returncode == 0:
+        return False
+    _legacy(program, "-I", *rule)
+    return True
 
 
 def _legacy(program: str, *arguments: str) -> str:
@@ -145,6 +144,5 @@ def undo(bridge: str) -> None:
     if program is None:
         return
     for chain in ("DOCKER-USER", "FORWARD"):
-        for direction in ("-i", "-o"):
-            command = [program, "-w", "-D", *_legacy_rule(chain, direction, bridge)]
-            subprocess.run(command, capture_output=True, check=False)
+        command = [program, "-w", "-D", *_legacy_rule(chain, bridge)]
+        subprocess.run(command, capture_output=True, check=False)

@@ -6,6 +6,7 @@ any point finds what to undo. It needs no disk flush: a namespace lives no longe
 
 import contextlib
 import os
+from dataclasses import dataclass
 
 import msgspec
 
@@ -15,12 +16,16 @@ from scow.model.ports import PublishedPort
 _SUFFIX = ".json"
 
 
-class Lease(msgspec.Struct, frozen=True):
-    """What one container holds on the bridge."""
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What one container holds on its networks. published: host ports that are its, also while no network of it leads
+    outside. interfaces: how many it has had; names of interfaces are not used twice.
+    """
 
     container_id: str
-    endpoint: Endpoint
+    endpoints: tuple[Endpoint, ...]
     published: tuple[PublishedPort, ...] = ()
+    interfaces: int = 1
 
 
 _decoder = msgspec.json.Decoder(Lease)

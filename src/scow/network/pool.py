@@ -9,17 +9,31 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
-from ipaddress import IPv4Address
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import cast
 
 from scow.background import TaskSet
-from scow.errors import Conflict, ResourceExhausted, ScowError
+from scow.errors import ResourceExhausted, ScowError
 from scow.network import bridge, sandbox
-from scow.network.ipam import AddressPool, mac_for
-from scow.network.sandbox import Place, Ready
+from scow.network.ipam import AddressInUse, AddressPool, mac_for
+from scow.network.sandbox import Place, Plug, Ready
 
 _CALM = 3.0
 _MOMENT = 0.002
 _FIRST_LOOK, _SECOND_LOOK, _PATIENCE = 0.05, 0.1, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An interface with something of its own: an address of either family, a hardware address."""
+
+    address: IPv4Address | None = None
+    address6: IPv6Address | None = None
+    mac_address: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.address or self.address6 or self.mac_address)
 
 
 class Reaper:
@@ -28,24 +42,31 @@ class Reaper:
     answer for one address.
     """
 
-    def __init__(self, addresses: AddressPool, tasks: TaskSet, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        addresses: AddressPool,
+        tasks: TaskSet,
+        clock: Callable[[], float] = time.monotonic,
+        addresses6: AddressPool | None = None,
+    ) -> None:
         self._addresses = addresses
+        self._addresses6 = addresses6
         self._tasks = tasks
         self._clock = clock
-        self._waiting: dict[str, tuple[IPv4Address, float]] = {}
+        self._waiting: dict[str, tuple[IPv4Address, IPv6Address | None, float]] = {}
         self._worker: asyncio.Task[None] | None = None
         self._freed = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def retire(self, veth: str, address: IPv4Address) -> None:
-        self._waiting[veth] = (address, self._clock() + _PATIENCE)
+    def retire(self, veth: str, address: IPv4Address, address6: IPv6Address | None = None) -> None:
+        self._waiting[veth] = (address, address6, self._clock() + _PATIENCE)
         if self._worker is None or self._worker.done():
             self._worker = self._tasks.spawn(self._work(), "veth reaper")
 
-    def expects(self, address: IPv4Address) -> bool:
-        return any(address == waiting for waiting, _ in self._waiting.values())
+    def expects(self, address: IPv4Address | IPv6Address) -> bool:
+        return any(address in (waiting, waiting6) for waiting, waiting6, _ in self._waiting.values())
 
     async def freed(self) -> bool:
         """Wait until an address comes back; False when none is on its way."""
@@ -64,13 +85,15 @@ class Reaper:
         while self._waiting:
             await asyncio.sleep(pause)
             pause = _SECOND_LOOK
-            for veth, (address, deadline) in list(self._waiting.items()):
+            for veth, (address, address6, deadline) in list(self._waiting.items()):
                 if bridge.exists(veth):
                     if self._clock() < deadline:
                         continue
                     await asyncio.to_thread(bridge.delete, veth)
                 del self._waiting[veth]
                 self._addresses.release(address)
+                if address6 is not None and self._addresses6 is not None:
+                    self._addresses6.release(address6)
                 self._freed.set()
 
 
@@ -78,13 +101,22 @@ class SandboxPool:
     """Ready sandboxes, lowest address first. Lifecycle: start(), take()/give_back(), close()."""
 
     def __init__(
-        self, place: Place, addresses: AddressPool, reaper: Reaper, tasks: TaskSet, *, low: int = 4, high: int = 16
+        self,
+        place: Place,
+        addresses: AddressPool,
+        reaper: Reaper,
+        tasks: TaskSet,
+        *,
+        low: int = 4,
+        high: int = 16,
+        addresses6: AddressPool | None = None,
     ) -> None:
         self._place = place
         self._addresses = addresses
+        self._addresses6 = addresses6
         self._reaper = reaper
         self._tasks = tasks
-        room = max(0, addresses.network.num_addresses // 8 - 1)  # a small network's addresses are not hoarded
+        room = max(0, addresses.size // 8 - 1)  # a small network's addresses are not hoarded
         self._low, self._high = min(low, room), min(high, room)
         self._target = self._low
         self._ready: list[Ready] = []
@@ -122,18 +154,51 @@ class SandboxPool:
                 self.give_back(waiter.result())
             raise
 
-    async def make_special(self, address: IPv4Address | None, mac_address: str) -> Ready:
-        """A sandbox with a wanted address or hardware address. InvalidArgument or Conflict when it cannot be had."""
-        if address is not None:
-            await self._claim(address)
+    async def make_special(self, wanted: Wanted) -> Ready:
+        """A sandbox with a wanted address or hardware address. InvalidArgument or AddressInUse when it cannot be had."""
+        plug = await self.plan(wanted)
+        return await self._make(plug)
+
+    async def attach(self, netns: int, wanted: Wanted, interface: str) -> Plug:
+        """One more interface in a namespace of the caller's."""
+        plug = await self.plan(wanted, interface)
+        making = asyncio.get_running_loop().run_in_executor(None, sandbox.attach, netns, self._place, plug)
+        try:
+            await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(lambda _: self.retire(plug))
+            raise
+        except BaseException:
+            self._forget(plug)
+            raise
+        finally:
+            self._in_the_making.discard(plug.address)
+        return plug
+
+    async def plan(self, wanted: Wanted, interface: str = sandbox.FIRST_INTERFACE) -> Plug:
+        """Addresses for one interface, now held."""
+        if wanted.address is not None:
+            address = wanted.address
+            await self._claim(self._addresses, address)
         else:
             address = await self._next_address()
+        try:
+            address6 = await self._address6(wanted.address6)
+        except BaseException:
+            self._addresses.release(address)
+            raise
         usual = mac_for(address)
-        mac = mac_address.lower() or usual
+        mac = wanted.mac_address.lower() or usual
         announce = mac != usual or address in self._unusual
         if mac != usual:
             self._unusual.add(address)
-        return await self._make(address, mac, announce)
+        self._in_the_making.add(address)
+        return Plug(sandbox.new_endpoint_id(), address, mac, address6, interface, announce)
+
+    def retire(self, plug: Plug) -> None:
+        """An interface that is being taken down; its addresses are free when it is gone."""
+        owner = self._place.owner or self._place.bridge
+        self._reaper.retire(sandbox.veth_name(owner, plug.endpoint_id), plug.address, plug.address6)
 
     def give_back(self, unused: Ready) -> None:
         """A sandbox that no container has entered."""
@@ -144,7 +209,7 @@ class SandboxPool:
 
     def discard(self, unused: Ready) -> None:
         unused.close()
-        self._reaper.retire(unused.veth, unused.address)
+        self._reaper.retire(unused.veth, unused.address, unused.address6)
 
     def close(self) -> None:
         """The namespaces that nobody entered go away with their descriptors."""
@@ -185,8 +250,8 @@ class SandboxPool:
     async def _work(self) -> None:
         while self._waiters or len(self._ready) < self._target:
             try:
-                address = await self._next_address() if self._waiters else self._addresses.take()
-                ready = await self._make(address, mac_for(address), address in self._unusual)
+                address = await self._next_address() if self._waiters else self._take()
+                ready = await self._make(self._usual(address))
             except ScowError as error:
                 if not self._waiters:
                     return  # nobody waits: the next take tries again, and tells
@@ -197,26 +262,46 @@ class SandboxPool:
             self._unusual.discard(address)
             self._offer(ready)
 
+    def _take(self) -> IPv4Address:
+        return cast(IPv4Address, self._addresses.take())
+
+    def _usual(self, address: IPv4Address) -> Plug:
+        try:
+            address6 = cast(IPv6Address, self._addresses6.take()) if self._addresses6 is not None else None
+        except ScowError:
+            self._addresses.release(address)
+            raise
+        self._in_the_making.add(address)
+        return Plug(sandbox.new_endpoint_id(), address, mac_for(address), address6, announce=address in self._unusual)
+
+    async def _address6(self, wanted: IPv6Address | None) -> IPv6Address | None:
+        if self._addresses6 is None:
+            return None
+        if wanted is None:
+            return cast(IPv6Address, self._addresses6.take())
+        await self._claim(self._addresses6, wanted)
+        return wanted
+
     async def _next_address(self) -> IPv4Address:
         """The lowest free one; if there is none, one that is on its way back."""
         while True:
             try:
-                return self._addresses.take()
+                return self._take()
             except ResourceExhausted:
                 if not await self._reaper.freed():
                     raise
 
-    async def _claim(self, address: IPv4Address) -> None:
+    async def _claim(self, pool: AddressPool, address: IPv4Address | IPv6Address) -> None:
         """Our own stock, also what is just being made or taken down, is not in anybody's way."""
         while True:
             for ready in self._ready:
-                if ready.address == address:
+                if address in (ready.address, ready.address6):
                     self._ready.remove(ready)
                     self.discard(ready)
                     break
             try:
-                return self._addresses.hold(address)
-            except Conflict:
+                return pool.hold(address)
+            except AddressInUse:
                 if self._reaper.expects(address):
                     await self._reaper.freed()
                 elif address in self._in_the_making:
@@ -224,28 +309,34 @@ class SandboxPool:
                 else:
                     raise
 
-    async def _make(self, address: IPv4Address, mac_address: str, announce: bool) -> Ready:
+    def _forget(self, plug: Plug) -> None:
+        self._addresses.release(plug.address)
+        if plug.address6 is not None and self._addresses6 is not None:
+            self._addresses6.release(plug.address6)
+
+    async def _make(self, plug: Plug) -> Ready:
         """In a thread. A caller that is cancelled leaves no namespace behind: what comes late is discarded."""
-        endpoint_id = sandbox.new_endpoint_id()
-        self._in_the_making.add(address)
         loop = asyncio.get_running_loop()
-        async with self._one_at_a_time:
-            making = loop.run_in_executor(
-                None, lambda: sandbox.make(self._place, address, mac_address, endpoint_id, announce=announce)
-            )
-            try:
-                return await asyncio.shield(making)
-            except asyncio.CancelledError:
-                making.add_done_callback(self._late)
-                raise
-            except BaseException:
-                self._addresses.release(address)
-                raise
-            finally:
-                self._in_the_making.discard(address)
+        begun = False
+        try:
+            async with self._one_at_a_time:
+                begun = True
+                making = loop.run_in_executor(None, lambda: sandbox.make(self._place, plug))
+                try:
+                    return await asyncio.shield(making)
+                except asyncio.CancelledError:
+                    making.add_done_callback(self._late)
+                    raise
+                except BaseException:
+                    self._forget(plug)
+                    raise
+        finally:
+            if not begun:
+                self._forget(plug)
+            self._in_the_making.discard(plug.address)
 
     def _late(self, making: "asyncio.Future[Ready]") -> None:
         with contextlib.suppress(BaseException):
             ready = making.result()
             ready.close()
-            self._addresses.release(ready.address)
+            self._reaper.retire(ready.veth, ready.address, ready.address6)

@@ -37,20 +37,21 @@ class HeldPorts:
             holder.close()
 
 
-def relayed_of(address: str, published: Sequence[PublishedPort]) -> list[Relayed]:
-    """The publications that the relay serves."""
+def relayed_of(address: str, published: Sequence[PublishedPort], everything: bool = False) -> list[Relayed]:
+    """The publications that the relay serves: those at IPv6 addresses, or all."""
     return [
         Relayed(one.port.protocol, one.host_ip, one.host_port, address, one.port.number)
         for one in published
-        if ":" in one.host_ip
+        if everything or ":" in one.host_ip
     ]
 
 
 class PortKeeper:
     """Holds host ports for containers. `leaving(container_id)` waits for a release under way: True when there was one."""
 
-    def __init__(self, table: PortTable, leaving: Callable[[str], Awaitable[bool]]) -> None:
+    def __init__(self, table: PortTable, leaving: Callable[[str], Awaitable[bool]], *, relay_all: bool = False) -> None:
         self._table = table
+        self._relay_all = relay_all
         self._leaving = leaving
         self._recent: dict[tuple[str, int], float] = {}
 
@@ -76,9 +77,16 @@ class PortKeeper:
             raise
         return HeldPorts(
             portmap.in_order(published),
-            tuple(holder for one, holder in holders if ":" not in one.host_ip),
-            tuple((relayed_of(address, (one,))[0], holder) for one, holder in holders if ":" in one.host_ip),
+            tuple(holder for one, holder in holders if not self._relayed(one)),
+            tuple(
+                (relayed_of(address, (one,), self._relay_all)[0], holder)
+                for one, holder in holders
+                if self._relayed(one)
+            ),
         )
+
+    def _relayed(self, one: PublishedPort) -> bool:
+        return self._relay_all or ":" in one.host_ip
 
     def adopt(self, container_id: str, published: Sequence[PublishedPort]) -> None:
         """What a live container holds from an earlier daemon's time."""
@@ -122,12 +130,11 @@ class PortKeeper:
         at = self._recent.get((wish.port.protocol, port), -_RECENT)
         return error.errno == errno.EADDRINUSE and time.monotonic() - at < _RECENT
 
-    @staticmethod
-    def _bind(wish: Wish, port: int) -> "list[tuple[PublishedPort, socket.socket | None]] | tuple[str, OSError]":
+    def _bind(self, wish: Wish, port: int) -> "list[tuple[PublishedPort, socket.socket | None]] | tuple[str, OSError]":
         held: list[tuple[PublishedPort, socket.socket | None]] = []
         for address in wish.addresses:
             try:
-                holder = reserve.reserve(wish.port.protocol, address, port)
+                holder = reserve.reserve(wish.port.protocol, address, port, served=self._relay_all)
             except OSError as error:
                 for _, earlier in held:
                     if earlier is not None:

@@ -5,18 +5,22 @@ import time
 from dataclasses import replace
 
 from scow.metadata.leases import NetworkStore
-from scow.model.network import Network
+from scow.model.network import AddressRange, Network
+from scow.network import request
+from scow.network.ruleset import Wall
 from scow.network.sandbox import Place
 
 PREDEFINED = (("bridge", "bridge"), ("host", "host"), ("none", "null"))
 
 
 def load(store: NetworkStore) -> dict[str, Network]:
-    """By name; those that have no record yet are made up, and are to be saved."""
-    found = {network.name: network for network in store.load()}
+    """By id; predefined ones that have no record yet are made up, and are to be saved."""
+    found = {network.id: network for network in store.load()}
+    names = {network.name for network in found.values()}
     for name, driver in PREDEFINED:
-        if name not in found:
-            found[name] = Network(id=os.urandom(32).hex(), name=name, driver=driver, created_at=time.time_ns())
+        if name not in names:
+            network = Network(id=os.urandom(32).hex(), name=name, driver=driver, created_at=time.time_ns())
+            found[network.id] = network
     return found
 
 
@@ -24,8 +28,7 @@ def with_place(network: Network, place: Place) -> Network:
     """The default bridge's record, as things are now; Docker's option names."""
     return replace(
         network,
-        subnet=str(place.subnet),
-        gateway=str(place.gateway),
+        ranges=(AddressRange(str(place.subnet), str(place.gateway)),),
         bridge=place.bridge,
         mtu=place.mtu,
         options={
@@ -39,8 +42,21 @@ def with_place(network: Network, place: Place) -> Network:
     )
 
 
-async def save(store: NetworkStore, networks: dict[str, Network], known: dict[str, Network]) -> None:
-    """Those that differ from what is on disk."""
-    for name, network in networks.items():
-        if known.get(name) != network:
-            await store.save(network)
+def own_address(network: Network, name: str) -> str:
+    """The recorded address of the bridge with its prefix length, "" when the record is of another bridge."""
+    if network.bridge != name or not network.gateway:
+        return ""
+    return f"{network.gateway}/{network.subnet.partition('/')[2]}"
+
+
+def wall(network: Network) -> Wall:
+    """What the packet filter must know of a bridge network."""
+    six = network.range6
+    return Wall(
+        bridge=network.bridge,
+        subnet=network.subnet,
+        subnet6=six.subnet if six else "",
+        icc=request.boolean(network.options, request.ICC),
+        masquerade=request.boolean(network.options, request.MASQUERADE),
+        internal=network.internal,
+    )

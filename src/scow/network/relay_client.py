@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import select
 import socket
@@ -14,6 +15,7 @@ from scow.background import TaskSet
 from scow.errors import Unavailable
 from scow.network import relay, reserve
 
+_log = logging.getLogger("scow.network")
 _PER_MESSAGE = 100
 _ANSWER = 2.0
 
@@ -88,6 +90,30 @@ class RelayClient:
         if keys:
             async with self._lock:
                 await self._remove(keys)
+
+    async def replace(self, before: Sequence[Relayed], after: Sequence[Relayed]) -> None:
+        """The same ports lead elsewhere: those of `before` that are not in `after` are given up. A port that another
+        program takes in between is lost, and logged.
+        """
+        keys = {one.key: one for one in after}
+        await self.remove([one for one in before if keys.get(one.key) != one])
+        new = [one for one in after if one.key not in self._wanted]
+        if not new:
+            return
+        held: list[tuple[Relayed, socket.socket]] = []
+        try:
+            for one in new:
+                try:
+                    holder = reserve.reserve(one.protocol, one.host_ip, one.host_port, served=True)
+                except OSError as error:
+                    _log.warning("the published port %s was taken by another program: %s", one.key, error)
+                    continue
+                if holder is not None:
+                    held.append((one, holder))
+            await self.add(held)
+        finally:
+            for _, holder in held:
+                holder.close()
 
     def close(self) -> None:
         self._disconnect()
@@ -177,7 +203,7 @@ class RelayClient:
         lost: list[str] = []
         for one in publications:
             try:
-                holder = reserve.reserve(one.protocol, one.host_ip, one.host_port)
+                holder = reserve.reserve(one.protocol, one.host_ip, one.host_port, served=True)
             except OSError:
                 lost.append(one.key)
                 continue

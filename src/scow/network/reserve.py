@@ -9,11 +9,11 @@ _PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "sctp": sock
 _BACKLOG = 512
 
 
-def reserve(protocol: str, address: str, port: int) -> socket.socket | None:
+def reserve(protocol: str, address: str, port: int, *, served: bool = False) -> socket.socket | None:
     """Hold a host port. OSError when it cannot be had; None when the kernel has no sockets of that protocol (sctp).
 
-    IPv4: bound and refusing connections, for the packets go to the container by NAT before they reach it. IPv6 tcp:
-    listening, for the relay serves it.
+    IPv4: bound and refusing connections, for the packets go to the container by NAT before they reach it. IPv6 tcp, and
+    what is `served`: listening, for the relay serves it.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
@@ -26,7 +26,7 @@ def reserve(protocol: str, address: str, port: int) -> socket.socket | None:
         if family == socket.AF_INET6:
             holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if protocol == "tcp":
-            _hold_tcp(holder, address, port, listening=family == socket.AF_INET6)
+            _hold_tcp(holder, address, port, listening=served or family == socket.AF_INET6)
         else:
             holder.bind((address, port))
     except OSError:

@@ -7,7 +7,7 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ import pytest
 
 from scow.metadata.database import Database
 from scow.metadata.leases import SCHEMA
-from scow.model.network import Sandbox
-from scow.model.ports import Port, PortBinding
-from scow.network.networking import BridgeNetworking, open_networking
+from scow.model.network import Endpoint, EndpointWish, Sandbox, Tenancy, Tenant
+from scow.model.ports import Port, PortBinding, PublishedPort
+from scow.network.networking import HostNetworking, NetworkSettings
 from tests.harness import scratch
 
 PEER = str(Path(__file__).with_name("peer.py"))
@@ -50,6 +50,34 @@ def ask(netns: int | None, address: str, port: int, protocol: str = "tcp", paylo
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+class BridgeNetworking(HostNetworking):
+    """The network with nothing but its default bridge."""
+
+    async def start(  # type: ignore[override]
+        self,
+        live: Mapping[str, Endpoint] | None = None,
+        published: Mapping[str, Sequence[PublishedPort]] | None = None,
+    ) -> None:
+        await super().start(
+            {
+                name: Tenancy(Tenant(name, name), (endpoint,), tuple((published or {}).get(name, ())))
+                for name, endpoint in (live or {}).items()
+            }
+        )
+
+    async def connect(  # type: ignore[override]
+        self,
+        container_id: str,
+        bindings: Sequence[PortBinding],
+        *,
+        name: str = "",
+        mac_address: str = "",
+        address: str = "",
+    ) -> Sandbox:
+        tenant = Tenant(container_id, name, bindings=tuple(bindings))
+        return await super().connect(tenant, [EndpointWish("bridge", ipv4=address, mac_address=mac_address)])
 
 
 @dataclass
@@ -96,7 +124,8 @@ class Site:
 
     def open(self, **options: Any) -> BridgeNetworking:
         database = Database(str(self.directory / "scow.db"), ((1, SCHEMA),))
-        networking = open_networking(database=database, exec_root=str(self.directory), bridge=self.bridge, **options)
+        settings = NetworkSettings(bridge=self.bridge, **options)
+        networking = BridgeNetworking(database, str(self.directory), settings)
         self.opened.append((networking, database))
         return networking
 
@@ -135,9 +164,9 @@ class Site:
 
     def elements(self) -> int:
         table = subprocess.run(
-            ["nft", "list", "table", "ip", f"scow_{self.bridge}"], capture_output=True, text=True
+            ["nft", "list", "table", "inet", f"scow_{self.bridge}"], capture_output=True, text=True
         ).stdout
-        return table.count(" : ") - 2 * bool(table)  # the types of the two maps have a colon, too
+        return table.count(" : ") - 4 * bool(table)  # the types of the four maps have a colon, too
 
     def lease_files(self) -> list[str]:
         return sorted(os.listdir(self.directory / "network" / "leases"))

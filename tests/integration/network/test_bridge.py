@@ -8,6 +8,7 @@ import pytest
 from scow.errors import Conflict, InvalidArgument, Unavailable
 from scow.linux import rtnetlink
 from scow.linux.netlink import ROUTE, Netlink
+from scow.model.network import EndpointWish, Tenant
 from scow.network.networking import open_networking
 from tests.integration.network.conftest import Container, Scenario, Site, in_namespace
 
@@ -83,10 +84,10 @@ def test_bad_names_and_no_bridge_at_all(on_site: OnSite) -> None:
             with pytest.raises(InvalidArgument, match="invalid bridge name"):
                 open_networking(database=database, exec_root=str(site.directory), bridge=name)
         networking = open_networking(database=database, exec_root=str(site.directory), bridge="none")
-        await networking.start({}, {})
+        await networking.start({})
         assert [network.name for network in networking.networks()] == ["host", "none"]
         with pytest.raises(Unavailable, match="the default bridge is switched off"):
-            await networking.connect("a", [])
+            await networking.connect(Tenant("a"), [EndpointWish("bridge")])
         await networking.close()
 
     on_site(scenario)

@@ -29,8 +29,8 @@ print([one["rule"].get("comment") for one in nftables.listing(["table", "ip", "f
 @pytest.mark.parametrize(
     ("policy", "docker", "expected"),
     [
-        ("drop", False, "['ip filter FORWARD'] [] ['ip filter FORWARD']\n4\n[]\n"),
-        ("drop", True, "['ip filter DOCKER-USER'] [] ['ip filter DOCKER-USER']\n5\n[None]\n"),
+        ("drop", False, "['ip filter FORWARD'] [] ['ip filter FORWARD']\n2\n[]\n"),
+        ("drop", True, "['ip filter DOCKER-USER'] [] ['ip filter DOCKER-USER']\n3\n[None]\n"),
         ("accept", True, "[] [] []\n1\n[None]\n"),
     ],
 )

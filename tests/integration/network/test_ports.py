@@ -7,10 +7,9 @@ from contextlib import closing
 
 import pytest
 
-from scow.errors import Conflict, InvalidArgument, ScowError
+from scow.errors import Forbidden, InvalidArgument, ScowError
 from scow.model.network import Sandbox
-from scow.network.networking import BridgeNetworking
-from tests.integration.network.conftest import Scenario, Site, ask, binding, free_port
+from tests.integration.network.conftest import BridgeNetworking, Scenario, Site, ask, binding, free_port
 
 OnSite = Callable[[Scenario], None]
 
@@ -124,7 +123,7 @@ def test_what_cannot_be_is_refused_before_anything_changes(on_site: OnSite) -> N
             await networking.connect("a", [], mac_address="zz:42:0a:ca:00:99")
         with pytest.raises(InvalidArgument, match="not a host address"):
             await networking.connect("a", [], address="192.0.2.77")
-        with pytest.raises(Conflict, match="Address already in use"):
+        with pytest.raises(Forbidden, match="Address already in use"):
             await networking.connect("a", [], address=str(networking.place.gateway))
         assert site.elements() == 0 and site.lease_files() == []
 

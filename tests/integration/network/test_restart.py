@@ -54,11 +54,11 @@ def test_flushed_rules_come_back_with_the_next_start_or_change(on_site: OnSite) 
         await networking.start({}, {})
         ports = [free_port() for _ in range(3)]
         one = await site.container(networking, "one", [binding(ports[0])])
-        subprocess.run(["nft", "delete", "table", "ip", f"scow_{site.bridge}"], check=True)
+        subprocess.run(["nft", "delete", "table", "inet", f"scow_{site.bridge}"], check=True)
         await site.container(networking, "two", [binding(ports[1])])
         assert ask(None, "127.0.0.1", ports[0]).startswith("one sees")
         assert ask(None, "127.0.0.1", ports[1]).startswith("two sees")
-        subprocess.run(["nft", "delete", "table", "ip", f"scow_{site.bridge}"], check=True)
+        subprocess.run(["nft", "delete", "table", "inet", f"scow_{site.bridge}"], check=True)
         await site.remove(networking, one)
         assert ask(None, "127.0.0.1", ports[1]).startswith("two sees")
         assert ask(None, "127.0.0.1", ports[0]) == "refused"
@@ -162,18 +162,20 @@ _CHURN = """
 import asyncio, os, sys
 from scow.metadata.database import Database
 from scow.metadata.leases import SCHEMA
+from scow.model.network import EndpointWish, Tenant
 from scow.model.ports import Port, PortBinding
 from scow.network.networking import open_networking
 
 async def main(directory, bridge, port):
     database = Database(directory + "/scow.db", ((1, SCHEMA),))
     networking = open_networking(database=database, exec_root=directory, bridge=bridge)
-    await networking.start({}, {})
+    await networking.start({})
     print("going", flush=True)
     async def worker(number):
         for turn in range(10000):
             name = f"c{number}-{turn}"
-            sandbox = await networking.connect(name, [PortBinding(Port(80), "", str(int(port) + number))], name=name)
+            tenant = Tenant(name, name, bindings=(PortBinding(Port(80), "", str(int(port) + number)),))
+            sandbox = await networking.connect(tenant, [EndpointWish("bridge")])
             os.close(sandbox.netns)
             for holder in sandbox.reserved:
                 holder.close()

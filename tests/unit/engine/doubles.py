@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,13 @@ from scow.metadata.database import Database
 from scow.model.container import ContainerConfig
 from scow.model.event import Event
 from scow.model.image import HistoryEntry, Image
-from scow.model.network import Endpoint, Network
+from scow.model.network import AddressRange, Endpoint, EndpointWish, Network, NetworkRequest, Places, Tenancy, Tenant
 from scow.model.ports import PublishedPort
 from scow.model.volume import Volume
 from scow.oci.reference import Reference
 
 MIGRATIONS = None
-BRIDGE = Network("b" * 64, "bridge", "bridge", subnet="10.9.0.0/24", gateway="10.9.0.1")
+BRIDGE = Network("b" * 64, "bridge", "bridge", ranges=(AddressRange("10.9.0.0/24", "10.9.0.1"),), options={"a": "b"})
 IMAGE = Image(
     id="sha256:" + "a" * 64,
     architecture="amd64",
@@ -119,19 +119,36 @@ class FakeNetworking:
         self.fail: Exception | None = None
         self.started: Any = None
 
-    async def start(self, live: Any, published: Any) -> None:
-        self.started = (live, published)
+    async def start(self, living: Mapping[str, Tenancy]) -> None:
+        self.started = living
 
     def networks(self) -> Sequence[Network]:
         return (BRIDGE, Network("h" * 64, "host", "host"), Network("n" * 64, "none", "null"))
 
-    async def connect(self, container_id: str, bindings: Any, **_: str) -> Sandbox:
+    async def connect(self, tenant: Tenant, wishes: Sequence[EndpointWish]) -> Sandbox:
         if self.fail is not None:
             raise self.fail
+        for wish in wishes:
+            if wish.network != "bridge":
+                raise NotFound(f"network {wish.network} not found")
         endpoint = Endpoint(BRIDGE.id, "bridge", "e" * 64, "10.9.0.2", 24, "10.9.0.1", "02:42:0a:09:00:02")
-        self.connected[container_id] = endpoint
-        published = [PublishedPort(b.port, b.host_ip or "0.0.0.0", int(b.host_port or 49153)) for b in bindings]
-        return Sandbox(os.open("/dev/null", os.O_RDONLY), endpoint, published, [socket.socket()])
+        self.connected[tenant.id] = endpoint
+        published = [PublishedPort(b.port, b.host_ip or "0.0.0.0", int(b.host_port or 49153)) for b in tenant.bindings]
+        return Sandbox(os.open("/dev/null", os.O_RDONLY), (endpoint,), published, [socket.socket()])
+
+    async def create(self, request: NetworkRequest) -> Network:
+        raise NotImplementedError
+
+    async def remove(self, network: Network) -> None:
+        raise NotImplementedError
+
+    async def attach(self, tenant: Tenant, wish: EndpointWish, netns: int) -> Places:
+        raise NotImplementedError
+
+    async def detach(self, container_id: str, network_id: str, netns: int) -> Places:
+        raise NotImplementedError
+
+    async def rename(self, container_id: str, name: str) -> None: ...
 
     async def release(self, container_id: str) -> None:
         self.connected.pop(container_id, None)

@@ -1,14 +1,12 @@
 """The rule set as text, the elements as bytes, and where accepting rules go in other people's chains."""
 
-from ipaddress import IPv4Network
-
 import pytest
 
 from scow.model.ports import Port, PublishedPort
 from scow.network import foreign
-from scow.network.firewall import Publications, Shape, elements, ruleset, table_name
+from scow.network.ruleset import Publications, Shape, Wall, elements, ruleset, table_name
 
-SHAPE = Shape("scow", "scow0", IPv4Network("172.29.0.0/16"))
+SHAPE = Shape("scow", (Wall("scow0", "172.29.0.0/16"),))
 WEB = Publications(
     "172.29.0.2",
     (
@@ -20,7 +18,7 @@ WEB = Publications(
 
 
 def test_elements_in_the_kernels_form() -> None:
-    assert elements([WEB]) == {
+    assert elements([WEB], ipv6=False) == {
         "publish": {bytes.fromhex("06000000 1f900000"): bytes.fromhex("ac1d0002 00500000")},
         "publish_at": {bytes.fromhex("7f000001 11000000 14e90000"): bytes.fromhex("ac1d0002 00350000")},
     }
@@ -28,18 +26,21 @@ def test_elements_in_the_kernels_form() -> None:
 
 def test_the_rule_set_holds_every_publication_and_replaces_the_table_in_one_go() -> None:
     text = ruleset(SHAPE, [WEB])
-    assert text.startswith("table ip scow {\n}\ndelete table ip scow\ntable ip scow {\n")
+    assert text.startswith("table inet scow {\n}\ndelete table inet scow\ntable inet scow {\n")
     assert "elements = { tcp . 8080 : 172.29.0.2 . 80 }" in text
     assert "elements = { 127.0.0.1 . udp . 5353 : 172.29.0.2 . 53 }" in text
-    assert "elements" not in ruleset(SHAPE, [])
+    maps = ruleset(SHAPE, []).partition("set bridges")[0]
+    assert "elements" not in maps
 
 
 def test_what_was_not_published_is_dropped_last() -> None:
     inward = ruleset(SHAPE, []).partition("chain inward {")[2].partition("}")[0].split("\n")
     assert [line.strip() for line in inward if line.strip()] == [
-        "ct state established,related accept",
-        "ct status dnat accept",
-        'iifname "scow0" accept',
+        "ct state established,related meta mark set meta mark | 0x8000000 accept",
+        "iifname . oifname @neighbours meta mark set meta mark | 0x8000000 accept",
+        "iifname @closed drop",
+        "oifname @closed drop",
+        "ct status dnat meta mark set meta mark | 0x8000000 accept",
         "drop",
     ]
 

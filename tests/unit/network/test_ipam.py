@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scow.errors import Conflict, InvalidArgument, ResourceExhausted
+from scow.errors import Forbidden, InvalidArgument, ResourceExhausted
 from scow.network.ipam import CANDIDATES, AddressPool, choose_range, mac_for, parse_bip
 
 SMALL = IPv4Network("10.9.8.0/28")
@@ -32,7 +32,7 @@ def test_the_lowest_free_address_is_given_and_none_twice(steps: list[tuple[str, 
                 pool.hold(address)
                 model.add(address)
             else:
-                with pytest.raises(InvalidArgument if last in (0, 15) else Conflict):
+                with pytest.raises(InvalidArgument if last in (0, 15) else Forbidden):
                     pool.hold(address)
         else:
             pool.release(address)

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from scow.metadata.database import Database
-from scow.metadata.leases import SCHEMA, HostChange, NetworkStore
-from scow.model.network import Endpoint, Network
+from scow.metadata.leases import SCHEMA, WITH_RANGES, HostChange, NetworkStore
+from scow.model.network import AddressRange, Endpoint, Network
 from scow.model.ports import Port, PublishedPort
 from scow.network import records
 from scow.network.leases import Lease, LeaseDirectory
 
-LEASE = Lease("a" * 64, Endpoint("n", "bridge", "e", "172.29.0.2", 16), (PublishedPort(Port(80), "0.0.0.0", 8080),))
+LEASE = Lease("a" * 64, (Endpoint("n", "bridge", "e", "172.29.0.2", 16),), (PublishedPort(Port(80), "0.0.0.0", 8080),))
 
 
 def test_a_lease_survives(tmp_path: Path) -> None:
@@ -47,19 +47,38 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def test_predefined_networks_keep_their_ids(database: Database) -> None:
     store = NetworkStore(database)
     first = records.load(store)
-    asyncio.run(records.save(store, first, {}))
+    for network in first.values():
+        asyncio.run(store.save(network))
     assert records.load(store) == first
-    assert [(first[name].driver, len(first[name].id)) for name in ("bridge", "host", "none")] == [
-        ("bridge", 64),
-        ("host", 64),
-        ("null", 64),
+    assert sorted((one.name, one.driver, len(one.id)) for one in first.values()) == [
+        ("bridge", "bridge", 64),
+        ("host", "host", 64),
+        ("none", "null", 64),
     ]
+
+
+def test_a_record_of_one_subnet_becomes_one_of_ranges(tmp_path: Path) -> None:
+    path = str(tmp_path / "old.db")
+    old = Database(path, ((1, SCHEMA),))
+    record = (
+        b'{"id":"1","name":"bridge","driver":"bridge","subnet":"172.29.0.0/16","gateway":"172.29.0.1","bridge":"scow0"}'
+    )
+    plain = b'{"id":"2","name":"host","driver":"host","subnet":""}'
+    for row in (("1", "bridge", record), ("2", "host", plain)):
+        old.write_now(lambda connection, row=row: connection.execute("insert into networks values (?, ?, ?)", row))  # type: ignore[misc]
+    old.close()
+    new = Database(path, ((1, SCHEMA), (2, WITH_RANGES)))
+    networks = {one.name: one for one in NetworkStore(new).load()}
+    new.close()
+    assert networks["bridge"].ranges == (AddressRange("172.29.0.0/16", "172.29.0.1"),)
+    assert networks["bridge"].gateway == "172.29.0.1"
+    assert networks["host"].ranges == ()
 
 
 def test_a_network_is_replaced_by_id(database: Database) -> None:
     store = NetworkStore(database)
     asyncio.run(store.save(Network("1" * 64, "bridge", "bridge")))
-    asyncio.run(store.save(Network("1" * 64, "bridge", "bridge", subnet="172.29.0.0/16")))
+    asyncio.run(store.save(Network("1" * 64, "bridge", "bridge", ranges=(AddressRange("172.29.0.0/16"),))))
     assert [network.subnet for network in store.load()] == ["172.29.0.0/16"]
 
 

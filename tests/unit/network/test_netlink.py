@@ -37,5 +37,5 @@ def test_broadcast_of_an_address() -> None:
 
 def test_many_elements_are_split_over_messages() -> None:
     entries = {struct.pack("!B3xH2x", 6, port): bytes(8) for port in range(1, 1202)}
-    messages = nftables._element_messages(0xA0C, 0, "scow", {"publish": entries})
+    messages = nftables._element_messages(0xA0C, 0, 1, "scow", {"publish": entries})
     assert len(messages) == 3 and all(len(payload) < 65000 for _, _, payload in messages)

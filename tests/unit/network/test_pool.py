@@ -11,7 +11,7 @@ from scow.background import TaskSet
 from scow.errors import Internal, ResourceExhausted
 from scow.network import bridge, pool, sandbox
 from scow.network.ipam import AddressPool, mac_for
-from scow.network.sandbox import Place, Ready, veth_name
+from scow.network.sandbox import Place, Plug, Ready, veth_name
 
 
 class World:
@@ -30,12 +30,14 @@ class World:
         for name in ("_FIRST_LOOK", "_SECOND_LOOK", "_PATIENCE", "_CALM"):
             monkeypatch.setattr(pool, name, 0.001)
 
-    def make(self, place: Place, address: IPv4Address, mac: str, endpoint_id: str, *, announce: bool = False) -> Ready:
+    def make(self, place: Place, plug: Plug) -> Ready:
         if self.failure is not None:
             raise self.failure
-        veth = veth_name(place.bridge, endpoint_id)
+        veth = veth_name(place.bridge, plug.endpoint_id)
         self.links.add(veth)
-        return Ready(os.open("/dev/null", os.O_RDONLY), endpoint_id, veth, address, mac)
+        return Ready(
+            os.open("/dev/null", os.O_RDONLY), plug.endpoint_id, veth, plug.address, plug.mac_address, plug.address6
+        )
 
     def leave(self, ready: Ready) -> None:
         ready.close()
@@ -146,7 +148,7 @@ def test_a_wanted_address_of_the_stock_is_given(monkeypatch: pytest.MonkeyPatch)
 
     async def scenario(sandboxes: pool.SandboxPool) -> None:
         await until(lambda: len(sandboxes) == 2)
-        ready = await sandboxes.make_special(IPv4Address("10.9.8.2"), "02:00:00:00:00:09")
+        ready = await sandboxes.make_special(pool.Wanted(IPv4Address("10.9.8.2"), None, "02:00:00:00:00:09"))
         assert (str(ready.address), ready.mac_address) == ("10.9.8.2", "02:00:00:00:00:09")
         sandboxes.give_back(ready)  # nobody else wants that hardware address
         await world.reaper.drain()

@@ -7,19 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from scow.engine.containers import files, happenings, mounting, names, validate
 from scow.engine.context import Engine
+from scow.engine.networks import wishes
 from scow.errors import Conflict, InvalidArgument, NotFound
 from scow.model import health
-from scow.model.container import Container, ContainerConfig, HostConfig, LogConfig, RestartPolicy
+from scow.model.container import Container, ContainerConfig, HostConfig, LogConfig, RestartPolicy, Status
 from scow.model.image import Image
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointRequest:
-    """What a client wants of its place on one network."""
-
-    ip_address: str = ""
-    mac_address: str = ""
-    aliases: tuple[str, ...] = ()
+from scow.model.network import EndpointWish
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +23,7 @@ class CreateRequest:
     config: ContainerConfig
     host: HostConfig
     platform: str = ""
-    networking: Mapping[str, EndpointRequest] = field(default_factory=dict)
+    networking: Mapping[str, EndpointWish] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +39,14 @@ async def create(engine: Engine, request: CreateRequest) -> Created:
     host = _defaults(engine, request.host)
     validate.check(request.config, host)
     image = _image(engine, request)
-    host = _resolve_modes(engine, host, request)
+    host = _resolve_modes(engine, host)
     container_id = secrets.token_hex(32)
     config = _merge(request.config, image, container_id, host, _network_owner(engine, host))
-    wanted_mac = next((wish.mac_address for wish in request.networking.values() if wish.mac_address), "")
-    config = replace(config, mac_address=config.mac_address or wanted_mac)
+    networks = wishes.at_create(engine, host.network_mode, config.mac_address, request.networking)
     command = _command(config)
     name = _take_name(engine, request.name, container_id)
     try:
-        return await _make(engine, request, container_id, name, config, host, image, command)
+        return await _make(engine, request, container_id, name, config, host, image, command, networks)
     except BaseException:
         if container_id not in engine.containers:
             engine.containers.release(name)
@@ -70,6 +62,7 @@ async def _make(
     host: HostConfig,
     image: Image,
     command: tuple[str, ...],
+    networks: tuple[EndpointWish, ...],
 ) -> Created:
     directory = files.directory(engine, container_id)
     points, made = await mounting.resolve(engine, host, config)
@@ -88,6 +81,7 @@ async def _make(
             args=command[1:],
             mount_points=points,
             layers=tuple(str(chain_id) for chain_id in image.chain_ids),
+            status=Status(networks=networks),
         )
         await mounting.fill_volumes(engine, container)
         entry = await engine.containers.add(container)
@@ -138,30 +132,15 @@ def _image(engine: Engine, request: CreateRequest) -> Image:
     return image
 
 
-def _resolve_modes(engine: Engine, host: HostConfig, request: CreateRequest) -> HostConfig:
-    """container:NAME becomes container:ID; a network must exist."""
+def _resolve_modes(engine: Engine, host: HostConfig) -> HostConfig:
+    """container:NAME becomes container:ID."""
 
     def by_id(mode: str) -> str:
         if not mode.startswith("container:"):
             return mode
         return "container:" + engine.containers.find(mode.removeprefix("container:")).container.id
 
-    network = by_id(host.network_mode)
-    known = {item.name: item for item in engine.networking.networks()} | {
-        item.id: item for item in engine.networking.networks()
-    }
-    if network not in ("default", "host", "none") and not network.startswith("container:") and network not in known:
-        raise NotFound(f"network {network} not found")
-    for name, wish in request.networking.items():
-        if wish.aliases:
-            raise InvalidArgument("network-scoped alias is supported only for containers in user defined networks")
-        if name in ("default", "bridge", network, host.network_mode) and not wish.ip_address:
-            continue
-        if name not in known and name not in ("default",):
-            raise NotFound(f"network {name} not found")
-        if wish.ip_address:
-            raise InvalidArgument("user specified IP address is supported on user defined networks only")
-    return replace(host, network_mode=network, ipc_mode=by_id(host.ipc_mode), pid_mode=by_id(host.pid_mode))
+    return replace(host, network_mode=by_id(host.network_mode), ipc_mode=by_id(host.ipc_mode), pid_mode=by_id(host.pid_mode))
 
 
 def _network_owner(engine: Engine, host: HostConfig) -> ContainerConfig | None:

@@ -1,8 +1,11 @@
 """Events of containers, with the attributes that Docker gives them."""
 
+from collections.abc import Iterable
+
 from scow.engine.context import Engine
 from scow.model.container import Container
 from scow.model.event import Event
+from scow.model.network import Endpoint
 
 
 def publish(engine: Engine, container: Container, action: str, **extra: str) -> None:
@@ -13,13 +16,23 @@ def publish(engine: Engine, container: Container, action: str, **extra: str) -> 
 
 def publish_network(engine: Engine, container: Container, action: str) -> None:
     """connect and disconnect, one for each network of the container."""
-    for endpoint in container.status.endpoints:
+    publish_endpoints(engine, container, action, container.status.endpoints)
+
+
+def publish_endpoints(engine: Engine, container: Container, action: str, endpoints: Iterable[Endpoint]) -> None:
+    """For these of its networks."""
+    drivers = {network.id: network.driver for network in engine.networking.networks()}
+    for endpoint in endpoints:
         engine.events.publish(
             Event(
                 "network",
                 action,
                 endpoint.network_id,
-                {"container": container.id, "name": endpoint.network_name, "type": endpoint.network_name},
+                {
+                    "container": container.id,
+                    "name": endpoint.network_name,
+                    "type": drivers.get(endpoint.network_id, ""),
+                },
                 engine.clock(),
             )
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from scow.engine.context import Engine
+from scow.engine.networks import wishes
 from scow.errors import InvalidArgument, NotFound
 from scow.model.container import Container
 
@@ -124,7 +125,7 @@ def _name(container: Container, value: str) -> bool:
 
 def _network(container: Container, value: str) -> bool:
     return any(
-        value == e.network_name or (value and e.network_id.startswith(value)) for e in container.status.endpoints
+        value == wish.network or (value and wish.network_id.startswith(value)) for wish in wishes.of(container)
     )
 
 
@@ -193,7 +194,7 @@ def prune_filter(engine: Engine, filters: Mapping[str, Sequence[str]]) -> Callab
     for key in filters:
         if key not in ("until", "label", "label!"):
             raise InvalidArgument(f"invalid filter '{key}'")
-    until = [_moment(engine, value) for value in filters.get("until", ())]
+    until = [moment(engine, value) for value in filters.get("until", ())]
     if len(until) > 1:
         raise InvalidArgument("more than one until filter specified")
 
@@ -208,7 +209,7 @@ def prune_filter(engine: Engine, filters: Mapping[str, Sequence[str]]) -> Callab
     return allowed
 
 
-def _moment(engine: Engine, text: str) -> int:
+def moment(engine: Engine, text: str) -> int:
     """Unix seconds, a duration before now (`10m`, `1h30m`), or RFC 3339, as Unix ns."""
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return int(float(text) * 1e9)

@@ -19,5 +19,6 @@ async def rename(engine: Engine, name: str, new_name: str) -> None:
             await engine.containers.rename(entry, plain)
         except Conflict as error:
             raise Conflict(f"Error when allocating new name: {error.message}") from None
+    await engine.networking.rename(entry.container.id, plain)
     engine.export(entry.container)
     happenings.publish(engine, entry.container, "rename", oldName=f"/{old}")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from scow.background import spawn
 from scow.engine.containers import ending, files, happenings, health, mounting
 from scow.engine.context import Engine
+from scow.engine.networks import name_files, wishes
 from scow.engine.ports import Attachment, LogTarget, Sandbox, Task, TaskSpec
 from scow.engine.registry import Entry
 from scow.engine.spec import build
@@ -19,9 +20,6 @@ from scow.logs.attributes import attributes
 from scow.model import transitions
 from scow.model.container import Container
 from scow.model.network import Endpoint
-from scow.model.ports import PortBinding
-from scow.network.files import hosts_text
-from scow.network.resolver import container_text, read_host
 
 
 async def start(engine: Engine, name: str, detach_keys: str = "") -> None:
@@ -70,11 +68,12 @@ async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], und
     try:
         status = replace(
             container.status,
-            endpoints=(sandbox.endpoint,) if sandbox else _plain_endpoints(engine, container),
+            endpoints=sandbox.endpoints if sandbox else _plain_endpoints(engine, container),
+            networks=wishes.resolved(engine, container),
             published=tuple(sandbox.published) if sandbox else (),
             sandbox_id=container.id if sandbox else "",
         )
-        _write_name_files(engine, container, status.endpoints)
+        name_files.write(engine, container, status.endpoints, sandbox.resolver if sandbox else "")
         spec = TaskSpec(
             id=container.id,
             spec=build.build(container, _surroundings(engine, container, joined, shm_source)),
@@ -111,25 +110,17 @@ async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], und
 
 
 async def _connect(engine: Engine, container: Container) -> Sandbox | None:
-    host = container.host
-    if host.network_mode in ("host", "none") or host.network_mode.startswith("container:"):
-        return None
-    bindings = list(host.port_bindings)
-    if host.publish_all_ports:
-        bound = {binding.port for binding in bindings}
-        bindings += [PortBinding(port) for port in container.config.exposed_ports if port not in bound]
-    return await engine.networking.connect(
-        container.id, bindings, name=container.name, mac_address=container.config.mac_address
-    )
+    wanted = wishes.plugged(container)
+    return await engine.networking.connect(wishes.tenant(engine, container), wanted) if wanted else None
 
 
 def _plain_endpoints(engine: Engine, container: Container) -> tuple[Endpoint, ...]:
     """host and none have an endpoint without an address; a shared namespace has none of its own."""
-    mode = container.host.network_mode
+    names = [wish.network for wish in wishes.of(container)]
     return tuple(
         Endpoint(network.id, network.name, endpoint_id="")
         for network in engine.networking.networks()
-        if network.name == mode
+        if network.name in names
     )
 
 
@@ -191,35 +182,6 @@ def _log_target(engine: Engine, container: Container) -> LogTarget:
     chosen = attributes(log.options, labels=config.labels, env=variables, fields=fields) if log.options else {}
     path = files.log_path(engine, container.id) if log.driver == "json-file" else ""
     return LogTarget(log.driver, path, log.options, chosen)
-
-
-def _write_name_files(engine: Engine, container: Container, endpoints: tuple[Endpoint, ...]) -> None:
-    directory, config, host = files.directory(engine, container.id), container.config, container.host
-    if host.network_mode.startswith("container:"):
-        other = engine.containers.find(host.network_mode.removeprefix("container:")).container
-        for name in ("hosts", "hostname", "resolv.conf"):
-            with open(f"{files.directory(engine, other.id)}/{name}", encoding="utf-8", errors="replace") as source:
-                files.write_file(f"{directory}/{name}", source.read())
-        return
-    files.write_file(f"{directory}/hostname", config.hostname + "\n")
-    shares_host = host.network_mode == "host"
-    if shares_host and not host.extra_hosts:
-        with contextlib.suppress(FileNotFoundError), open("/etc/hosts", encoding="utf-8", errors="replace") as source:
-            files.write_file(f"{directory}/hosts", source.read())
-    else:
-        addresses = tuple(endpoint.ip_address for endpoint in endpoints if endpoint.ip_address)
-        gateway = next((endpoint.gateway for endpoint in endpoints if endpoint.gateway), "")
-        text = hosts_text(config.hostname, config.domainname, addresses, host.extra_hosts, gateway)
-        files.write_file(f"{directory}/hosts", text)
-    settings = engine.settings
-    resolv = container_text(
-        read_host(),
-        host.dns or settings.dns,
-        host.dns_search or settings.dns_search,
-        host.dns_options or settings.dns_options,
-        host_network=shares_host,
-    )
-    files.write_file(f"{directory}/resolv.conf", resolv)
 
 
 async def _record_failure(engine: Engine, entry: Entry, error: ScowError) -> None:

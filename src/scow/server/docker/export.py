@@ -11,7 +11,7 @@ from scow.model.container import Container
 from scow.model.mounts import MountPoint, MountRequest
 from scow.server.docker.convert.config import show_config
 from scow.server.docker.convert.host import show_host
-from scow.server.docker.convert.inspect import RUNNING, show_endpoint, show_health, show_ports
+from scow.server.docker.convert.inspect import RUNNING, show_health, show_networks, show_ports
 from scow.server.docker.convert.mounts import show_mount
 from scow.server.docker.convert.times import rfc3339
 
@@ -90,9 +90,8 @@ def _network(container: Container) -> dict[str, Any]:
     status = container.status
     running = status.state in RUNNING and status.pid > 0
     networks: dict[str, Any] = {}
-    for endpoint in status.endpoints:
-        settings = msgspec.to_builtins(show_endpoint(endpoint))
-        networks[endpoint.network_name] = {**settings, "IPAMOperational": False, "DesiredMacAddress": ""}
+    for name, shown in show_networks(container, ()).items():
+        networks[name] = {**msgspec.to_builtins(shown), "IPAMOperational": False, "DesiredMacAddress": ""}
     return {
         "Bridge": "",
         "SandboxID": status.sandbox_id,

@@ -100,7 +100,7 @@ ROUTES: dict[str, Handler] = {
     "GET /networks/*": networks.inspect,
     "DELETE /networks/*": networks.remove,
     "POST /networks/*/connect": networks.connect,
-    "POST /networks/*/disconnect": networks.connect,
+    "POST /networks/*/disconnect": networks.disconnect,
     # plugins, swarm
     "GET /plugins": absent.no_plugins,
     "GET /plugins/privileges": refused("plugins"),

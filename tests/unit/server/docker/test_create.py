@@ -46,7 +46,7 @@ def test_every_field_has_its_entry() -> None:
     assert names(HostConfig) == fields.HOST_MAPPED | fields.HOST_REFUSED
     assert not fields.HOST_MAPPED & fields.HOST_REFUSED
     assert names(EndpointSettings) == fields.ENDPOINT_MAPPED | fields.ENDPOINT_REFUSED | fields.ENDPOINT_FACTS
-    assert names(EndpointIpam) == fields.IPAM_REFUSED | {"IPv4Address"}
+    assert names(EndpointIpam) == fields.IPAM_REFUSED | {"IPv4Address", "IPv6Address"}
 
 
 SET: dict[str, Any] = {
@@ -363,7 +363,7 @@ def test_endpoint_wishes() -> None:
         }
     )
     wish = made.networking["n"]
-    assert (wish.ip_address, wish.mac_address, wish.aliases) == ("1.2.3.4", "m", ("a",))
+    assert (wish.ipv4, wish.mac_address, wish.aliases) == ("1.2.3.4", "m", ("a",))
 
 
 @pytest.mark.parametrize(
@@ -372,7 +372,6 @@ def test_endpoint_wishes() -> None:
         (None, "invalid config for network n: EndpointsConfig is nil"),
         ({"Links": ["x"]}, "EndpointsConfig.n.Links is not supported by scow"),
         ({"DriverOpts": {"a": "b"}}, "EndpointsConfig.n.DriverOpts is not supported by scow"),
-        ({"IPAMConfig": {"IPv6Address": "::1"}}, "EndpointsConfig.n.IPAMConfig.IPv6Address is not supported by scow"),
     ],
 )
 def test_endpoint_refusals(settings: Any, sentence: str) -> None:

@@ -8,7 +8,7 @@ from scow.api.config import Config, Health
 from scow.api.create import CreateBody, ExecBody
 from scow.api.endpoint import EndpointSettings, NetworkingConfig
 from scow.api.host_config import HostConfig as WireHost
-from scow.engine.containers.create import CreateRequest, EndpointRequest
+from scow.engine.containers.create import CreateRequest
 from scow.errors import InvalidArgument
 from scow.model.container import (
     ContainerConfig,
@@ -22,6 +22,7 @@ from scow.model.container import (
 )
 from scow.model.execution import ExecConfig
 from scow.model.mounts import MountRequest
+from scow.model.network import EndpointWish
 from scow.model.ports import Port
 from scow.server.docker.convert import fields, mounts, ports
 
@@ -178,23 +179,31 @@ def _resources(wire: WireHost) -> Resources:
     )
 
 
-def to_networking(wire: NetworkingConfig | None) -> dict[str, EndpointRequest]:
+def to_networking(wire: NetworkingConfig | None) -> dict[str, EndpointWish]:
     """Wishes for endpoints, by network."""
-    wishes: dict[str, EndpointRequest] = {}
+    wishes: dict[str, EndpointWish] = {}
     for name, settings in ((wire and wire.EndpointsConfig) or {}).items():
         if settings is None:
             raise InvalidArgument(f"invalid config for network {name}: EndpointsConfig is nil")
-        wishes[name] = _endpoint(name, settings)
+        wishes[name] = to_endpoint(name, settings)
     return wishes
 
 
-def _endpoint(network: str, wire: EndpointSettings) -> EndpointRequest:
+def to_endpoint(network: str, wire: EndpointSettings) -> EndpointWish:
+    """What is wished of a place on one network."""
     fields.refuse(wire, fields.ENDPOINT_REFUSED, f"EndpointsConfig.{network}")
-    address = ""
+    address = address6 = ""
     if wire.IPAMConfig is not None:
         fields.refuse(wire.IPAMConfig, fields.IPAM_REFUSED, f"EndpointsConfig.{network}.IPAMConfig")
-        address = wire.IPAMConfig.IPv4Address or ""
-    return EndpointRequest(address, wire.MacAddress, tuple(wire.Aliases or ()))
+        address, address6 = wire.IPAMConfig.IPv4Address or "", wire.IPAMConfig.IPv6Address or ""
+    return EndpointWish(
+        network,
+        ipv4=address,
+        ipv6=address6,
+        mac_address=wire.MacAddress,
+        aliases=tuple(wire.Aliases or ()),
+        gw_priority=0 if wire.GwPriority is UNSET else wire.GwPriority,
+    )
 
 
 def to_exec(wire: ExecBody) -> ExecConfig:

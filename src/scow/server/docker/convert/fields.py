@@ -45,8 +45,8 @@ HOST_ALSO_DEFAULT: Mapping[str, tuple[object, ...]] = {
     "KernelMemoryTCP": (-1,),
 }
 
-ENDPOINT_MAPPED = frozenset({"IPAMConfig", "Aliases", "MacAddress"})
-ENDPOINT_REFUSED = frozenset({"Links", "DriverOpts", "GwPriority"})
+ENDPOINT_MAPPED = frozenset({"IPAMConfig", "Aliases", "MacAddress", "GwPriority"})
+ENDPOINT_REFUSED = frozenset({"Links", "DriverOpts"})
 # Docker's own answers sent back by clients; they are facts, not wishes, and Docker ignores them as well.
 ENDPOINT_FACTS = frozenset(
     {
@@ -54,7 +54,7 @@ ENDPOINT_FACTS = frozenset(
         "GlobalIPv6PrefixLen", "DNSNames",
     }
 )  # fmt: skip
-IPAM_REFUSED = frozenset({"IPv6Address", "LinkLocalIPs"})
+IPAM_REFUSED = frozenset({"LinkLocalIPs"})
 
 _EMPTY = (None, UNSET, "", 0, False)
 

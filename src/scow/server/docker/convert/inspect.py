@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from msgspec import UNSET, UnsetType
 
 from scow.api.container import GraphDriverInfo, HealthLogEntry, HealthState, Inspect, MountPoint, NetworkInfo, StateInfo
-from scow.api.endpoint import EndpointSettings
+from scow.api.endpoint import EndpointIpam, EndpointSettings
 from scow.api.host_config import PortBinding as WireBinding
 from scow.engine.containers import files
 from scow.engine.context import Engine
+from scow.engine.networks import wishes
 from scow.model.container import Container, Status
 from scow.model.health import Health
-from scow.model.network import Endpoint, Network
+from scow.model.network import PREDEFINED, Endpoint, EndpointWish, Network
 from scow.server.docker.convert.config import show_config
 from scow.server.docker.convert.host import show_host
 from scow.server.docker.convert.times import rfc3339
@@ -126,25 +127,36 @@ def network_name(container: Container) -> str:
 
 def show_networks(container: Container, networks: Sequence[Network]) -> dict[str, EndpointSettings]:
     """By name; a container that does not run has a place without addresses."""
-    endpoints = container.status.endpoints
-    if endpoints and container.status.state in RUNNING:
-        return {endpoint.network_name: show_endpoint(endpoint) for endpoint in endpoints}
-    name = network_name(container)
-    if not name or container.config.network_disabled:
-        return {}
-    known = next((network.id for network in networks if name in (network.name, network.id)), "")
-    return {name: EndpointSettings(NetworkID=known if container.status.started_at else "")}
+    endpoints = container.status.endpoints if container.status.state in RUNNING else ()
+    present = {endpoint.network_name: endpoint for endpoint in endpoints}
+    known = {name: network.id for network in networks for name in (network.name, network.id)}
+    shown: dict[str, EndpointSettings] = {}
+    for wish in wishes.of(container):
+        identity = known.get(wish.network, wish.network_id) if container.status.started_at else ""
+        endpoint = present.get(wish.network) or Endpoint(identity, wish.network, "")
+        shown[wish.network] = show_endpoint(endpoint, wish, container)
+    return shown
 
 
-def show_endpoint(endpoint: Endpoint) -> EndpointSettings:
+def show_endpoint(endpoint: Endpoint, wish: EndpointWish, container: Container) -> EndpointSettings:
+    asked = EndpointIpam(IPv4Address=wish.ipv4 or UNSET, IPv6Address=wish.ipv6 or UNSET)
+    named = wish.network not in PREDEFINED and container.status.started_at
+    names = [container.name, *wish.aliases, container.id[:12]]
+    if container.config.hostname != container.id[:12]:
+        names.append(container.config.hostname)
     return EndpointSettings(
-        Aliases=list(endpoint.aliases) or None,
+        IPAMConfig=asked if wish.ipv4 or wish.ipv6 else None,
+        Aliases=list(wish.aliases) or None,
         MacAddress=endpoint.mac_address,
         NetworkID=endpoint.network_id,
         EndpointID=endpoint.endpoint_id,
         Gateway=endpoint.gateway,
         IPAddress=endpoint.ip_address,
         IPPrefixLen=endpoint.prefix_length,
+        IPv6Gateway=endpoint.ipv6_gateway,
+        GlobalIPv6Address=endpoint.ipv6_address,
+        GlobalIPv6PrefixLen=endpoint.ipv6_prefix_length,
+        DNSNames=list(dict.fromkeys(names)) if named else None,
     )
 
 

@@ -1,0 +1,75 @@
+"""A container's hosts, hostname and resolv.conf: written at its start, and changed when its networks change."""
+
+import contextlib
+from collections.abc import Sequence
+
+from scow.engine.containers import files
+from scow.engine.context import Engine
+from scow.model.container import Container
+from scow.model.network import Endpoint
+from scow.network.files import hosts_text
+from scow.network.resolver import container_text, names_text, read_file, read_host
+
+
+def write(engine: Engine, container: Container, endpoints: Sequence[Endpoint], resolver: str) -> None:
+    """All three. `resolver`: the address inside that answers for names, "" for the host's resolvers."""
+    directory, config, host = files.directory(engine, container.id), container.config, container.host
+    if host.network_mode.startswith("container:"):
+        other = engine.containers.find(host.network_mode.removeprefix("container:")).container
+        for name in ("hosts", "hostname", "resolv.conf"):
+            with open(f"{files.directory(engine, other.id)}/{name}", encoding="utf-8", errors="replace") as source:
+                files.write_file(f"{directory}/{name}", source.read())
+        return
+    files.write_file(f"{directory}/hostname", config.hostname + "\n")
+    if host.network_mode == "host" and not host.extra_hosts:
+        with contextlib.suppress(FileNotFoundError), open("/etc/hosts", encoding="utf-8", errors="replace") as source:
+            files.write_file(f"{directory}/hosts", source.read())
+    else:
+        files.write_file(f"{directory}/hosts", _hosts(engine, container, endpoints))
+    files.write_file(f"{directory}/resolv.conf", _resolv(engine, container, resolver))
+
+
+def rewrite(engine: Engine, container: Container, endpoints: Sequence[Endpoint], resolver: str) -> None:
+    """Its networks changed. A file that the container itself has changed meanwhile stays as it is."""
+    directory = files.directory(engine, container.id)
+    before = container.status.endpoints
+    _replace_if_ours(f"{directory}/hosts", _hosts(engine, container, before), _hosts(engine, container, endpoints))
+    wanted = _resolv(engine, container, resolver)
+    for resolvers in {"", resolver, "127.0.0.11"}:
+        if _replace_if_ours(f"{directory}/resolv.conf", _resolv(engine, container, resolvers), wanted):
+            return
+
+
+def _replace_if_ours(path: str, ours: str, wanted: str) -> bool:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            present = file.read(1 << 20)
+    except FileNotFoundError:
+        return False
+    if present != ours:
+        return False
+    if wanted != ours:
+        files.write_file(path, wanted)
+    return True
+
+
+def _hosts(engine: Engine, container: Container, endpoints: Sequence[Endpoint]) -> str:
+    config, host = container.config, container.host
+    addresses = [address for one in endpoints for address in (one.ip_address, one.ipv6_address) if address]
+    return hosts_text(config.hostname, config.domainname, addresses, host.extra_hosts, _gateway(engine, endpoints))
+
+
+def _gateway(engine: Engine, endpoints: Sequence[Endpoint]) -> str:
+    """What host-gateway means: the host's address on the default bridge, as with Docker, else one of the container's own."""
+    default = next((one.gateway for one in engine.networking.networks() if one.name == "bridge"), "")
+    return default or next((one.gateway for one in endpoints if one.gateway), "")
+
+
+def _resolv(engine: Engine, container: Container, resolver: str) -> str:
+    settings, host = engine.settings, container.host
+    dns = host.dns or settings.dns
+    search = host.dns_search or settings.dns_search
+    options = host.dns_options or settings.dns_options
+    if resolver:
+        return names_text(read_file(), dns, search, options)
+    return container_text(read_host(), dns, search, options, host_network=host.network_mode == "host")
