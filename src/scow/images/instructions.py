@@ -118,10 +118,10 @@ def _pairs(state: _State, instruction: Instruction) -> list[tuple[str, str]]:
         raise InvalidArgument(f"{word} requires at least one argument")
     env = _environment(state.config)
     if "=" not in parts[0]:
-        name, *value = rest.split(None, 1)
-        if not value:
+        first, *others = rest.split(None, 1)
+        if not others:
             raise InvalidArgument(f"{word} must have two arguments")
-        return [(words.expand(name, env), words.expand(value[0].strip(), env))]
+        return [(words.expand(first, env), words.expand(others[0].strip(), env))]
     found = []
     for part in parts:
         name, equals, value = part.partition("=")
@@ -258,8 +258,14 @@ def _healthcheck(state: _State, instruction: Instruction) -> _State:
     for name, value in instruction.flags:
         if name == "retries":
             check = replace(check, retries=_retries(value))
-        elif name in ("interval", "timeout", "start-period", "start-interval"):
-            check = replace(check, **{name.replace("-", "_"): _duration(value)})
+        elif name == "interval":
+            check = replace(check, interval=_duration(value))
+        elif name == "timeout":
+            check = replace(check, timeout=_duration(value))
+        elif name == "start-period":
+            check = replace(check, start_period=_duration(value))
+        elif name == "start-interval":
+            check = replace(check, start_interval=_duration(value))
         else:
             raise InvalidArgument(f"unknown flag: {name}")
     return replace(state, config=replace(state.config, healthcheck=check))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from scow.images import changes, differ
 from scow.images.archive.writer import Emit
 from scow.images.snapshots import OverlaySnapshots, placeholders
-from scow.linux.copytree import copy_one, copy_tree
+from scow.linux.copytree import copy_attributes, copy_one
 from scow.oci.runtime import Mount
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -55,56 +55,69 @@ def merge(layers: Sequence[str], target: str) -> None:
         for layer in layers:
             source = os.open(layer, _DIRECTORY)
             try:
-                _apply(source, top)
+                _apply(source, top, top, b"", {})
             finally:
                 os.close(source)
     finally:
         os.close(top)
 
 
-def _apply(source: int, target: int) -> None:
-    """One directory of a layer onto the same directory of the result."""
+def _apply(source: int, target: int, top: int, prefix: bytes, links: dict[tuple[int, int], bytes]) -> None:
+    """One directory of a layer onto the same directory of the result; `links` has the layer's hard links so far."""
     if _is_opaque(source):
         for name in os.listdir(target):
             _remove(target, name)
     for name in os.listdir(source):
         there = os.stat(name, dir_fd=source, follow_symlinks=False)
         here = _stat(target, name)
-        both = here is not None and stat.S_ISDIR(here.st_mode) and stat.S_ISDIR(there.st_mode)
-        if here is not None and not both:
+        is_directory = stat.S_ISDIR(there.st_mode)
+        if here is not None and not (is_directory and stat.S_ISDIR(here.st_mode)):
             _remove(target, name)
-        if stat.S_ISCHR(there.st_mode) and there.st_rdev == 0:
-            continue
-        if not stat.S_ISDIR(there.st_mode):
-            copy_one(source, os.fsencode(name), target, os.fsencode(name))
-            continue
-        if not both:
-            os.mkdir(name, 0o755, dir_fd=target)
-        inner_source = os.open(name, _DIRECTORY, dir_fd=source)
+            here = None
+        path = prefix + os.fsencode(name)
+        if is_directory:
+            if here is None:
+                os.mkdir(name, 0o700, dir_fd=target)
+            _apply_below(name, source, target, top, path, links)
+        elif not (stat.S_ISCHR(there.st_mode) and there.st_rdev == 0):
+            _place(source, name, there, target, top, path, links)
+    for key in set(os.listxattr(target)) - set(os.listxattr(source)):
+        os.removexattr(target, key)
+    copy_attributes(source, target)
+
+
+def _apply_below(
+    name: str, source: int, target: int, top: int, path: bytes, links: dict[tuple[int, int], bytes]
+) -> None:
+    inner_source = os.open(name, _DIRECTORY, dir_fd=source)
+    try:
         inner_target = os.open(name, _DIRECTORY, dir_fd=target)
         try:
-            if both:
-                _apply(inner_source, inner_target)
-            else:
-                copy_tree(inner_source, inner_target)
-                _drop_whiteouts(inner_target)
+            _apply(inner_source, inner_target, top, path + b"/", links)
         finally:
-            os.close(inner_source)
             os.close(inner_target)
+    finally:
+        os.close(inner_source)
 
 
-def _drop_whiteouts(directory: int) -> None:
-    """What a fresh directory's layer hides does not exist here."""
-    for name in os.listdir(directory):
-        there = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        if stat.S_ISCHR(there.st_mode) and there.st_rdev == 0:
-            os.unlink(name, dir_fd=directory)
-        elif stat.S_ISDIR(there.st_mode):
-            inner = os.open(name, _DIRECTORY, dir_fd=directory)
-            try:
-                _drop_whiteouts(inner)
-            finally:
-                os.close(inner)
+def _place(
+    source: int,
+    name: str,
+    there: os.stat_result,
+    target: int,
+    top: int,
+    path: bytes,
+    links: dict[tuple[int, int], bytes],
+) -> None:
+    """A file, or one more name of one that this layer has already brought."""
+    inode = (there.st_dev, there.st_ino)
+    if inode in links:
+        # `top` is ours alone, and the known path was made from this layer: no component of it is a link
+        os.link(links[inode], name, src_dir_fd=top, dst_dir_fd=target, follow_symlinks=False)
+        return
+    copy_one(source, os.fsencode(name), target, os.fsencode(name))
+    if there.st_nlink > 1 and not stat.S_ISSOCK(there.st_mode):
+        links[inode] = path
 
 
 def _is_opaque(directory: int) -> bool:

@@ -49,7 +49,7 @@ def _copy_directory(
         copy_one(source, name, target, name)
         if there.st_nlink > 1:
             links[inode] = path
-    _copy_attributes(source, target)
+    copy_attributes(source, target)
 
 
 def _make_directory(name: bytes, target: int) -> None:
@@ -88,7 +88,7 @@ def _copy_file(source: int, name: bytes, target: int, new_name: bytes) -> None:
         writer = os.open(new_name, flags, 0o600, dir_fd=target)
         try:
             _copy_data(reader, writer, os.fstat(reader).st_size)
-            _copy_attributes(reader, writer)
+            copy_attributes(reader, writer)
         finally:
             os.close(writer)
     finally:
@@ -127,7 +127,8 @@ def _copy_range(reader: int, writer: int, count: int, offset: int) -> int:
     return os.pwrite(writer, data, offset) if data else 0
 
 
-def _copy_attributes(reader: int, writer: int) -> None:
+def copy_attributes(reader: int, writer: int) -> None:
+    """Owner, mode, xattrs but those of overlayfs, and times, from one fd to another."""
     there = os.fstat(reader)
     os.fchown(writer, there.st_uid, there.st_gid)
     os.fchmod(writer, stat.S_IMODE(there.st_mode))

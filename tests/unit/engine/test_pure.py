@@ -1,16 +1,13 @@
 """Pure parts of the engine: tables, names, signals, filters, diff, spec."""
 
-import os
 import re
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scow.engine.containers import attach, diff, names, signals, start, top
+from scow.engine.containers import attach, names, signals, start, top
 from scow.engine.spec import build, capabilities, devices, resources, security
 from scow.errors import Conflict, InvalidArgument
 from scow.model import transitions
@@ -200,40 +197,3 @@ def test_top_reads_ps() -> None:
     assert top.parse(text, {"10"}) == top.TopResult(["UID", "PID", "PPID", "CMD"], [["root", "10", "1", "sleep  60"]])
     with pytest.raises(InvalidArgument, match="Couldn't find PID field in ps output"):
         top.parse("UID CMD\nroot x\n", {"10"})
-
-
-def tree(root: Path, **files: str) -> None:
-    for name, text in files.items():
-        path = root / name.replace("__", "/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-
-def test_diff_rules(tmp_path: Path) -> None:
-    lower, upper = tmp_path / "lower", tmp_path / "upper"
-    tree(lower, etc__passwd="x", etc__keep="x", usr__bin__a="x", link="x")
-    tree(upper, etc__passwd="new", usr__bin__git="new", opt__new__file="x")
-    (upper / "etc/hosts").write_text("")
-    (upper / "to-lower").symlink_to(tmp_path)
-    found = [(change.path, change.kind) for change in diff.changes(str(upper), [str(lower)], frozenset({"/etc/hosts"}))]
-    assert found == [
-        ("/etc", diff.MODIFIED),
-        ("/etc/passwd", diff.MODIFIED),
-        ("/opt", diff.ADDED),
-        ("/opt/new", diff.ADDED),
-        ("/opt/new/file", diff.ADDED),
-        ("/to-lower", diff.ADDED),
-        ("/usr", diff.MODIFIED),
-        ("/usr/bin", diff.MODIFIED),
-        ("/usr/bin/git", diff.ADDED),
-    ]
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="whiteouts are device nodes: needs root")
-def test_diff_of_deletions(tmp_path: Path) -> None:
-    lower, upper = tmp_path / "lower", tmp_path / "upper"
-    tree(lower, etc__gone="x")
-    (upper / "etc").mkdir(parents=True)
-    os.mknod(upper / "etc/gone", 0o020600, os.makedev(0, 0))
-    found: list[Any] = [(change.path, change.kind) for change in diff.changes(str(upper), [str(lower)])]
-    assert found == [("/etc", diff.MODIFIED), ("/etc/gone", diff.DELETED)]
