@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 def parse_network(text: str) -> dict[str, Any]:
     """A network name or `name=…,alias=…,ip=…`. Raises ValueError."""
     out: dict[str, Any] = {"Target": text, "Aliases": [], "DriverOpts": {}, "IPv4": "", "IPv6": "", "MAC": "", "LL": []}
+    out["Priority"] = 0
     if "=" not in text:
         return out
     from scow.cli.mounts import csv_fields
@@ -27,21 +28,35 @@ def parse_network(text: str) -> dict[str, Any]:
         elif key == "alias":
             out["Aliases"].append(value)
         elif key == "driver-opt":
-            name, equals, option = value.partition("=")
-            if not equals or not name:
-                raise ValueError("invalid key value pair format in driver options")
-            out["DriverOpts"][name.strip().lower()] = option.strip().lower()
+            out["DriverOpts"].update(driver_options([value]))
         elif key in _FIELDS:
             out[_FIELDS[key]] = value
         elif key == "link-local-ip":
             out["LL"].append(value)
         elif key == "gw-priority":
-            raise ValueError("gw-priority requires API version 1.48")
+            out["Priority"] = _priority(value)
         else:
             raise ValueError(f"invalid field key {key}")
     if not out["Target"]:
         raise ValueError("network name/id is not specified")
     return out
+
+
+def driver_options(pairs: list[str]) -> dict[str, str]:
+    """`name=value` texts as a map. Raises ValueError."""
+    out = {}
+    for pair in pairs:
+        name, equals, option = pair.partition("=")
+        if not equals or not name:
+            raise ValueError("invalid key value pair format in driver options")
+        out[name.strip().lower()] = option.strip().lower()
+    return out
+
+
+def _priority(text: str) -> int:
+    if not text.removeprefix("-").isdigit() or not text.isascii():
+        raise ValueError(f'invalid gw-priority: strconv.Atoi: parsing "{text}": invalid syntax')
+    return int(text)
 
 
 _FIELDS = {"ip": "IPv4", "ip6": "IPv6", "mac-address": "MAC"}
@@ -58,7 +73,7 @@ def endpoint(network: dict[str, Any]) -> dict[str, Any]:
     if network["IPv4"] or network["IPv6"] or network["LL"]:
         ipam = {"IPv4Address": network["IPv4"], "IPv6Address": network["IPv6"], "LinkLocalIPs": network["LL"] or None}
         ipam = {key: value for key, value in ipam.items() if value}
-    return {
+    settings = {
         "IPAMConfig": ipam,
         "Links": network.get("Links") or None,
         "Aliases": network["Aliases"] or None,
@@ -74,6 +89,9 @@ def endpoint(network: dict[str, Any]) -> dict[str, Any]:
         "GlobalIPv6PrefixLen": 0,
         "DNSNames": None,
     }
+    if network.get("Priority"):
+        settings["GwPriority"] = network["Priority"]
+    return settings
 
 
 _CONFLICTS = (

@@ -86,7 +86,17 @@ GROUPS = {
         "save": "save",
         "tag": "tag",
     },
-    "network": {"inspect": "network_inspect", "list": "network_ls", "ls": "network_ls"},
+    "network": {
+        "connect": "network_connect",
+        "create": "network_create",
+        "disconnect": "network_disconnect",
+        "inspect": "network_inspect",
+        "list": "network_ls",
+        "ls": "network_ls",
+        "prune": "network_prune",
+        "remove": "network_rm",
+        "rm": "network_rm",
+    },
     "system": {"check": "system_check", "df": "system_df", "events": "events", "info": "info", "prune": "system_prune"},
     "volume": {
         "create": "volume_create",
@@ -107,7 +117,7 @@ UNSUPPORTED = frozenset(
 UNSUPPORTED_IN_GROUP = {
     "container": frozenset("cp stats update".split()),
     "image": frozenset(("build",)),
-    "network": frozenset("connect create disconnect prune remove rm".split()),
+    "network": frozenset(),
     "system": frozenset(("dial-stdio",)),
     "volume": frozenset(("update",)),
 }
