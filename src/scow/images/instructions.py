@@ -52,7 +52,7 @@ def apply(config: ContainerConfig, changes: Sequence[str], check_signal: CheckSi
         raise InvalidArgument("file with no instructions")
     for instruction in instructions:
         if instruction.word not in _RULES:
-            raise InvalidArgument(f"{instruction.word} is not a valid change command")
+            raise InvalidArgument(f"{instruction.line.split(None, 1)[0]} is not a valid change command")
     state = _State(config)
     for instruction in instructions:
         if instruction.word != "HEALTHCHECK" and instruction.flags:
@@ -287,6 +287,8 @@ def _duration(text: str) -> int:
         at = match.end()
     if text == "0":
         return 0
+    if text.isdigit():
+        raise InvalidArgument(f'time: missing unit in duration "{text}"')
     if not text or at != len(text):
         raise InvalidArgument(f'time: invalid duration "{text}"')
     if total and total < _MILLISECOND:

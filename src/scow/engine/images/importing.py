@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from scow.background import spawn
 from scow.engine.containers import signals
 from scow.engine.context import Engine
+from scow.errors import Cancelled
 from scow.images import importing, instructions
 from scow.images.pipe import Pipe
 from scow.model.container import ContainerConfig
@@ -48,6 +49,10 @@ async def import_archive(engine: Engine, new: NewImage, archive: AsyncIterator[b
     feeding = spawn(_feed(archive, pipe), "import-archive", awaited=True)
     try:
         image = await engine.images.make(new, importing.writer_of(pipe.read))
+    except Cancelled:
+        await asyncio.wait([feeding])
+        feeding.result()  # what went wrong with the archive's source is the better error
+        raise
     finally:
         pipe.close()
         if not feeding.done():
