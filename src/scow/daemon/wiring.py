@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scow.daemon.config import Config
+from scow.engine.containers.stats import finder
 from scow.engine.context import Engine, Settings
 from scow.engine.events import EventBus
 from scow.engine.ports import ProgressCallback
 from scow.engine.registry import ContainerRegistry
+from scow.engine.sampler import Sampler
 from scow.errors import Conflict
 from scow.images.store import open_store
 from scow.metadata.containers import ContainerStore
@@ -67,6 +69,7 @@ def build(config: Config) -> Parts:
         events=EventBus(),
         clock=time.time_ns,
         export=_exporter(config.data_root),
+        sampler=Sampler(finder(containers)),
     )
 
     async def starter_images(names: tuple[str, ...], progress: ProgressCallback) -> object:

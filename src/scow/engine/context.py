@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from scow.engine.events import EventBus
 from scow.engine.ports import ImageStore, Networking, Snapshots, Supervisor
 from scow.engine.registry import ContainerRegistry
+from scow.engine.sampler import Sampler
 from scow.model.container import Container
 from scow.volumes.local import LocalVolumes
 
@@ -47,3 +48,4 @@ class Engine:
     events: EventBus
     clock: Callable[[], int]
     export: Callable[[Container], None]
+    sampler: Sampler

@@ -4,7 +4,7 @@ Every method may raise a `ScowError` kind and nothing else on purpose. Methods t
 """
 
 from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from scow.model.image import Image
 from scow.model.making import NewImage
@@ -64,6 +64,9 @@ class Task(Protocol):
 
     async def pids(self) -> list[int]:
         """Host pids of every process in the container's cgroup."""
+
+    def figures(self) -> tuple[int, dict[str, Any]]:
+        """(version of its control groups, their raw figures: see linux.cgroup). Blocks a little: call it in a thread."""
 
 
 class ExecTask(Protocol):

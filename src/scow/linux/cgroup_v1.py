@@ -257,6 +257,7 @@ class CgroupV1:
                 "usage": _number(memory, "memory.usage_in_bytes"),
                 "max_usage": _number(memory, "memory.max_usage_in_bytes"),
                 "limit": _number(memory, "memory.limit_in_bytes"),
+                "failures": _number(memory, "memory.failcnt"),
                 "stats": cgroup_files.figures(cgroup_files.read(memory, "memory.stat")),
             }
         account = self._by_controller.get("cpuacct")

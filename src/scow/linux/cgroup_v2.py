@@ -205,6 +205,7 @@ class CgroupV2:
                 "usage": self._number("memory.current"),
                 "max_usage": self._number("memory.peak"),
                 "limit": self._number("memory.max"),
+                "failures": cgroup_files.figures(cgroup_files.read(self._place, "memory.events")).get("oom", 0),
                 "stats": cgroup_files.figures(cgroup_files.read(self._place, "memory.stat")),
             },
             "cpu": {

@@ -60,6 +60,7 @@ class RunningTask:
         self._on_lost = on_lost
         self._connection: Connection | None = None
         self._connected = asyncio.Event()
+        self._cgroup: cgroup.Cgroup | None = None
         self._execs: dict[str, RunningExec] = {}
         self._early_exits: dict[str, ExitStatus] = {}
 
@@ -207,6 +208,11 @@ class RunningTask:
         if self.exit.done():
             raise NotFound(f"container {self.id} has ended")
         return cgroup.open(self.cgroup_path).pids()
+
+    def figures(self) -> tuple[int, dict[str, Any]]:
+        if self._cgroup is None:
+            self._cgroup = cgroup.open(self.cgroup_path)
+        return self._cgroup.version, self._cgroup.stats()
 
 
 def attachment_fields(attachment: Attachment) -> Reply:

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scow.engine.containers.stats import finder
 from scow.engine.context import Engine, Settings
 from scow.engine.events import EventBus
 from scow.engine.ports import Attachment, ExitStatus, Sandbox, TaskSpec
 from scow.engine.registry import ContainerRegistry
+from scow.engine.sampler import Sampler
 from scow.errors import Conflict, NotFound, StartFailure
 from scow.metadata.containers import ContainerStore
 from scow.metadata.database import Database
@@ -86,6 +88,9 @@ class FakeTask:
 
     async def pids(self) -> list[int]:
         return [self.pid]
+
+    def figures(self) -> tuple[int, dict[str, Any]]:
+        return 2, {"cpu": {"total": 7}}
 
 
 class FakeSupervisor:
@@ -278,6 +283,7 @@ class World:
             events=bus,
             clock=self.clock,
             export=lambda container: None,
+            sampler=Sampler(finder(registry)),
         )
 
     def clock(self) -> int:

@@ -79,7 +79,7 @@ def test_ping(tmp_path: Path) -> None:
         ("GET", "/containers/nosuch/archive", 400, "bad parameter: pathcannot be empty"),
         ("GET", "/containers/nosuch/archive?path=/", 404, "No such container: nosuch"),
         ("GET", "/containers/nosuch/stats", 404, "No such container: nosuch"),
-        ("GET", "/containers/c1/stats", 501, "statistics is not supported by scow yet"),
+        ("GET", "/containers/c1/stats?one-shot=1", 400, "cannot have stream=true and one-shot=true"),
         ("POST", "/commit?container=nosuch", 404, "No such container: nosuch"),
         ("GET", "/images/nosuch/json", 404, "No such image: nosuch:latest"),
         ("DELETE", "/images/nosuch", 404, "No such image: nosuch:latest"),
