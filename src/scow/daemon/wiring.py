@@ -21,6 +21,7 @@ from scow.metadata.containers import ContainerStore
 from scow.metadata.database import Database
 from scow.metadata.migrations import MIGRATIONS
 from scow.model.container import Container
+from scow.network.dns.service import Names
 from scow.network.networking import open_networking
 from scow.server.docker.app import Wiring
 from scow.server.docker.export import config_v2, hostconfig
@@ -53,7 +54,12 @@ def build(config: Config) -> Parts:
         config.data_root, database, insecure=config.insecure_registries, mirrors=config.registry_mirrors
     )
     networking = open_networking(
-        database=database, exec_root=config.exec_root, bridge=config.bridge or "scow0", bip=config.bip, mtu=config.mtu
+        database=database,
+        exec_root=config.exec_root,
+        bridge=config.bridge or "scow0",
+        bip=config.bip,
+        mtu=config.mtu,
+        names=Names(f"{config.exec_root}/network"),
     )
     containers = ContainerRegistry(ContainerStore(database))
     containers.load()

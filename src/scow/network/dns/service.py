@@ -237,7 +237,7 @@ class Names:
             control.bind(self._path)
             os.chmod(self._path, 0o600)
             control.listen(8)
-            with open(os.path.join(os.path.dirname(self._path), "names.log"), "wb") as log:  # of what ends it, if anything
+            with open(self._path.removesuffix(".sock") + ".log", "wb") as log:  # says what ended it, if anything
                 self._process = subprocess.Popen(
                     [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, self._path, _source_root()],
                     stdin=control.fileno(),
