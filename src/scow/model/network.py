@@ -138,6 +138,7 @@ class Tenant:
     name: str = ""
     hostname: str = ""
     dns: tuple[str, ...] = ()
+    bare_names: bool = True  # names of one label are asked outside, too (names.NameClient)
     bindings: tuple[PortBinding, ...] = ()
 
     @property

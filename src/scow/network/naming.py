@@ -121,4 +121,5 @@ def _client(
         network_names=tuple(one.network_name for one in named),
         forward=any(not networks[one.network_id].internal for one in endpoints if one.network_id in networks),
         resolvers=tenant.dns,
+        bare=tenant.bare_names,
     )

@@ -10,6 +10,7 @@ from scow.model.container import Container
 from scow.model.network import EndpointWish, Network, Tenant
 from scow.model.ports import PortBinding
 from scow.network.choice import check_wish
+from scow.network.resolver import asks_bare_names, read_file
 
 PLAIN = ("host", "none")
 
@@ -95,5 +96,6 @@ def tenant(engine: Engine, container: Container) -> Tenant:
         name=container.name,
         hostname=hostname if hostname != container.id[:12] else "",
         dns=host.dns or engine.settings.dns,
+        bare_names=asks_bare_names(read_file(), host.dns_options or engine.settings.dns_options),
         bindings=tuple(bindings),
     )
