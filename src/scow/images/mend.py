@@ -1,11 +1,13 @@
 """Repairs of the image store: one blob fetched again, one layer unpacked again."""
 
+import hashlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from scow.errors import DataLoss, NotFound, ScowError
-from scow.images.blobs import Ingest, digest_of, sync
+from scow.images.blobs import digest_of, sync
 from scow.images.layer import unpack_stored
 from scow.images.lowerlinks import complete_links
 from scow.images.parts import Parts
@@ -17,6 +19,9 @@ from scow.oci.digest import Digest
 from scow.oci.documents import MANIFEST_LIMIT
 from scow.oci.manifest import Manifest
 from scow.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from scow.images.registry.client import RegistryClient
 
 
 async def fetch(parts: Parts, digest: Digest, size: int, images: Sequence[str], credentials: Credentials | None) -> str:
@@ -69,38 +74,46 @@ async def _from_registry(
     client = await connect_to(reference.domain, parts.settings, credentials)
     try:
         try:
-            ingest = parts.blobs.ingest()
-            try:
-                await _stream(parts, client.blob(reference, Descriptor("", digest, size)), ingest, digest, size)
-            finally:
-                ingest.close()
-        except NotFound:
-            data, _ = await client.manifest(reference.with_digest(digest))
-            if digest_of(data, digest.algorithm) != digest:
-                raise DataLoss(f"manifest verification failed for digest {digest}") from None
-            await parts.run(_replace, parts, data, digest)
+            await _blob(parts, client.blob(reference, Descriptor("", digest, size)), digest, size)
+        except ScowError:
+            if size > MANIFEST_LIMIT or not await _manifest(parts, client, reference, digest):
+                raise
     finally:
         await client.close()
     await parts.run(sync, parts.blobs.root)
 
 
-async def _stream(parts: Parts, chunks: AsyncGenerator[bytes, None], ingest: Ingest, digest: Digest, size: int) -> None:
-    import hashlib
+async def _manifest(parts: Parts, client: "RegistryClient", reference: Reference, digest: Digest) -> bool:
+    """Fetch what may be a manifest or an index, which registries do not give as blobs; False when it is none."""
+    try:
+        data, _ = await client.manifest(reference.with_digest(digest))
+    except ScowError:
+        return False
+    if digest_of(data, digest.algorithm) != digest:
+        return False
+    await parts.run(_replace, parts, data, digest)
+    return True
 
+
+async def _blob(parts: Parts, chunks: AsyncGenerator[bytes, None], digest: Digest, size: int) -> None:
     hasher = hashlib.new(digest.algorithm)
     count = 0
+    ingest = parts.blobs.ingest()
 
     def take(chunk: bytes) -> None:
         hasher.update(chunk)
         ingest.write(chunk)
 
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            count += len(chunk)
-            await parts.run(take, chunk)
-    if count != size or hasher.hexdigest() != digest.hex:
-        raise DataLoss(f"blob {digest} came damaged from the registry, too")
-    ingest.commit(digest)
+    try:
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                count += len(chunk)
+                await parts.run(take, chunk)
+        if count != size or hasher.hexdigest() != digest.hex:
+            raise DataLoss(f"blob {digest} came damaged from the registry, too")
+        ingest.commit(digest)
+    finally:
+        ingest.close()
 
 
 def _replace(parts: Parts, data: bytes, digest: Digest) -> None:
