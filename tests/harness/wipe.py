@@ -105,13 +105,20 @@ def tables(slot: Slot) -> list[tuple[str, str]]:
     return list(found)
 
 
+def bridges(slot: Slot) -> set[str]:
+    """The slot's bridge, and those of its networks: the daemon's rules name them."""
+    out = subprocess.run(["nft", "list", "set", "inet", f"scow_{slot.bridge}", "bridges"], capture_output=True, text=True)
+    return {slot.bridge, *re.findall(r'"([^"]+)"', out.stdout)}
+
+
 def links(slot: Slot) -> list[str]:
-    """The slot's bridge and every link that is enslaved to it."""
+    """The slot's bridges and every link that is enslaved to them."""
     out = subprocess.run(["ip", "-j", "link"], capture_output=True, text=True)
+    names = bridges(slot)
     return [
         link["ifname"]
         for link in json.loads(out.stdout or "[]")
-        if link.get("master") == slot.bridge or link["ifname"] == slot.bridge
+        if link.get("master") in names or link["ifname"] in names
     ]
 
 
@@ -128,10 +135,10 @@ def wipe(slot: Slot) -> None:
     ids = container_ids(slot)
     for point in reversed(mounts(slot)):
         subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL)
-    for family, name in tables(slot):
-        subprocess.run(["nft", "delete", "table", family, name], stderr=subprocess.DEVNULL)
     for link in links(slot):
         subprocess.run(["ip", "link", "del", link], stderr=subprocess.DEVNULL)
+    for family, name in tables(slot):
+        subprocess.run(["nft", "delete", "table", family, name], stderr=subprocess.DEVNULL)
     for folder in cgroups(ids, slot):
         with contextlib.suppress(OSError):
             folder.rmdir()

@@ -94,6 +94,11 @@ class Netlink:
             self._socket.close()
             raise
 
+    @property
+    def port(self) -> int:
+        """This socket's address, as others see it in what it has changed."""
+        return int(self._socket.getsockname()[0])
+
     def close(self) -> None:
         self._socket.close()
 

@@ -6,21 +6,25 @@ start: one transaction of our own costs a tenth of a millisecond, however large 
 (libnftables reads them first).
 """
 
+import errno
 import json
 import os
 import socket
 import struct
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scow.linux.netlink import ACK, CREATE, NETFILTER, Message, Netlink, attribute, nested, text
+from scow.linux.netlink import ACK, CREATE, NETFILTER, Message, Netlink, attribute, attributes, nested, text
 
 _SUBSYSTEM = 10
 NFPROTO_INET = 1
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NEW_ELEMENT, _DELETE_ELEMENT = (_SUBSYSTEM << 8) | 12, (_SUBSYSTEM << 8) | 14
+_GET_RULE, _GET_ELEMENT = (_SUBSYSTEM << 8) | 7, (_SUBSYSTEM << 8) | 13
 _TABLE, _SET, _ELEMENTS = 1, 2, 3
+_RULE_HANDLE = 3
 _PER_MESSAGE = 500  # an attribute's length has 16 bits
 _LIST_ELEMENT, _KEY, _DATA, _VALUE = 1, 1, 2, 1
 
@@ -64,6 +68,34 @@ class Nftables:
 
     def close(self) -> None:
         self._netlink.close()
+
+    @property
+    def port(self) -> int:
+        """The netlink port that changes come from."""
+        return self._netlink.port
+
+    def fingerprint(self, maps: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """(handles of all rules, number of elements of each map): what no stranger can change unseen; None when the table is
+        not there.
+        """
+        try:
+            rules = self._netlink.dump(_GET_RULE, _generic(self._family) + text(_TABLE, self._table))
+            handles = sorted(int.from_bytes(attributes(body[4:])[_RULE_HANDLE], "big") for _, body in rules)
+            return tuple(handles), tuple(self._count(name) for name in maps)
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            return None
+
+    def _count(self, name: str) -> int:
+        payload = _generic(self._family) + text(_TABLE, self._table) + text(_SET, name)
+        total = 0
+        for _, body in self._netlink.dump(_GET_ELEMENT, payload):
+            listed, offset = attributes(body[4:]).get(_ELEMENTS, b""), 0
+            while offset + 4 <= len(listed):
+                total += 1
+                offset += (int.from_bytes(listed[offset : offset + 2], sys.byteorder) + 3) & ~3
+        return total
 
     def add(self, elements: Elements) -> None:
         """All or nothing. EEXIST when a key is there with other data, ENOENT when the table is gone."""

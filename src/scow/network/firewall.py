@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from scow.errors import Unavailable
 from scow.linux import nftables
-from scow.network.ruleset import Publications, Shape, Wall, elements, ruleset
+from scow.network.ruleset import Publications, Shape, Wall, elements, rule_count, ruleset
 
 _log = logging.getLogger("scow.network")
 
@@ -20,6 +20,7 @@ class Firewall:
         self._shape = shape
         self._published: dict[str, Publications] = {}
         self._nftables: nftables.Nftables | None = None
+        self._rules: tuple[int, ...] | None = None
 
     @property
     def shape(self) -> Shape:
@@ -51,11 +52,31 @@ class Firewall:
     def reload(self) -> None:
         """The whole table anew, in one transaction."""
         try:
-            nftables.load(ruleset(self._shape, self._published.values()))
+            text = ruleset(self._shape, self._published.values())
+            nftables.load(text)
             if self._nftables is None:
                 self._nftables = nftables.Nftables(self._shape.table, inet=self._shape.ipv6)
+            found = self._nftables.fingerprint(())
+            # fewer: somebody was there between the two; whoever tells of it finds that the table is not as it should be
+            self._rules = found[0] if found and len(found[0]) == rule_count(text) else None
         except (nftables.RulesetError, OSError) as error:
             raise Unavailable(f"cannot load the nftables table {self._shape.table}: {error}") from error
+
+    @property
+    def port(self) -> int:
+        """Where our own changes of elements come from; -1 before `load`."""
+        return self._nftables.port if self._nftables is not None else -1
+
+    def heal(self) -> bool:
+        """Rebuild the table if it is not as it should be; True when it was not."""
+        if self._nftables is None:
+            return False
+        wanted = elements(self._published.values(), ipv6=self._shape.ipv6)
+        found = self._nftables.fingerprint(list(wanted))
+        if found is not None and found == (self._rules, tuple(len(entries) for entries in wanted.values())):
+            return False
+        self.reload()
+        return True
 
     def reshape(self, walls: tuple[Wall, ...]) -> None:
         """Other networks; one transaction. Nothing is changed when it fails."""

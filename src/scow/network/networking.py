@@ -25,6 +25,7 @@ from scow.network.relay_client import RelayClient
 from scow.network.rules import Rules
 from scow.network.sandbox import Place
 from scow.network.tenancies import Parts, Tenancies
+from scow.network.watch import RuleWatch
 
 _log = logging.getLogger("scow.network")
 _BRIDGE = "bridge"
@@ -100,6 +101,7 @@ class HostNetworking:
             self._record_change,
         )
         self._tenancies = Tenancies(self._parts(), self._port_keeper)
+        self._watch = RuleWatch(self._rules, self._owner, self._tasks)
         self._trouble = "the network has not been started"
         self._started = False
 
@@ -144,6 +146,7 @@ class HostNetworking:
         tenancies = self._tenancies
         tenancies.adopt(living)
         await self._rules.load(self._catalog.walls(), tenancies.publications())
+        self._watch.start()
         stale = await asyncio.to_thread(bridge.reconcile_ports, self._owner, tenancies.veths())
         if stale:
             _log.info("removed %d interfaces that an earlier daemon left", len(stale))
@@ -198,6 +201,7 @@ class HostNetworking:
         """Traffic of live containers goes on: bridges, rules, names and relay stay. The pools' namespaces go."""
         self._started, self._trouble = False, "the network is being shut down"
         await self._tenancies.settled()
+        self._watch.close()
         await self._tasks.close()
         self._relay.close()
         await self._names.close()
@@ -249,6 +253,7 @@ class HostNetworking:
     async def destroy(self) -> None:
         """Take everything down that this network put on the machine (tests, uninstall), and close."""
         if self._started:
+            self._watch.close()
             for one in self._catalog.segments():
                 one.pool.close()
             await self._rules.destroy()

@@ -1,19 +1,23 @@
 """Every change of the host's packet filter, in one thread, in the order in which it was asked for."""
 
 import asyncio
+import errno
 import logging
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from scow.errors import Unavailable
+from scow.linux import nfguard
 from scow.network import bridge, foreign
 from scow.network.bridge import Record
 from scow.network.firewall import Firewall
-from scow.network.ruleset import Publications, Shape, Wall, table_name
+from scow.network.ruleset import MARK, Publications, Shape, Wall, table_name
 
 T = TypeVar("T")
 _log = logging.getLogger("scow.network")
+_ATTEMPTS, _PAUSE = 10, 0.02
 
 
 class Rules:
@@ -27,6 +31,8 @@ class Rules:
         self._owner = owner
         self._record = record
         self._firewall = Firewall(Shape(table_name(owner), ()))
+        self._guard: nfguard.GuardTable | None = None
+        self._guarded: set[str] = set()
         self._thread = ThreadPoolExecutor(1, "firewall")
         self.unguarded = ""
 
@@ -37,6 +43,7 @@ class Rules:
         forwarded, and Unavailable when the host forwards.
         """
         self._firewall = Firewall(Shape(table_name(self._owner), walls))
+        await self._run(self._raise_guard, walls)
         try:
             await self._run(self._firewall.load, publications)
         except Unavailable as error:
@@ -52,8 +59,49 @@ class Rules:
         """Other networks."""
         if self.unguarded:
             return
+        await self._run(self._guard_as, {wall.bridge for wall in walls} | self._guarded)
         await self._run(self._firewall.reshape, walls)
+        await self._run(self._guard_as, {wall.bridge for wall in walls})
         await self._run(self._open_ways, walls)
+
+    @property
+    def table(self) -> str:
+        return self._firewall.shape.table
+
+    @property
+    def port(self) -> int:
+        return self._firewall.port
+
+    async def heal(self) -> bool:
+        """Rebuild what a stranger has removed; True when there was something."""
+        return not self.unguarded and await self._run(self._firewall.heal)
+
+    def _raise_guard(self, walls: tuple[Wall, ...]) -> None:
+        """A daemon that was killed a moment ago may own the table still."""
+        names = [wall.bridge for wall in walls]
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._guard = nfguard.GuardTable(table_name(self._owner) + "_guard", MARK, names)
+                self._guarded = set(names)
+                return
+            except OSError as error:
+                if error.errno == errno.EPERM:
+                    time.sleep(_PAUSE * (attempt + 1))
+                    continue
+                _log.info("this kernel has no nftables tables with an owner (Linux 6.9 has): %s", error)
+                return
+        _log.warning("the guard table %s_guard belongs to another process", table_name(self._owner))
+
+    def _guard_as(self, bridges: set[str]) -> None:
+        """The guard is up before the rules of a network, and down behind them."""
+        if self._guard is None:
+            return
+        try:
+            self._guard.add(bridges - self._guarded)
+            self._guard.delete(self._guarded - bridges)
+            self._guarded = set(bridges)
+        except OSError as error:
+            _log.error("cannot change the guard table: %s", error)
 
     async def publish(self, container_id: str, publications: Publications) -> None:
         await self._run(self._firewall.publish, container_id, publications)
@@ -74,10 +122,15 @@ class Rules:
         if not self.unguarded:
             await self._run(self._firewall.destroy)
             await self._run(foreign.undo, self._owner)
+        if self._guard is not None:
+            await self._run(self._guard.destroy)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._thread.shutdown, wait=True)
         self._firewall.close()
+        if self._guard is not None:
+            self._guard.close()
+            self._guard = None
 
     def _open_ways(self, walls: tuple[Wall, ...]) -> None:
         bridge.open_ways([wall.bridge for wall in walls], any(wall.subnet6 for wall in walls), self._record)

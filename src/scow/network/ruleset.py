@@ -127,6 +127,13 @@ delete {head}
 """
 
 
+def rule_count(text: str) -> int:
+    """How many rules a text of `ruleset` has."""
+    chains = [part.partition("\n    }")[0] for part in text.split("\n    chain ")[1:]]
+    lines = [line.strip() for chain in chains for line in chain.split("\n")[1:]]
+    return sum(bool(line) and not line.startswith(("type ", "#")) for line in lines)
+
+
 def _maps(publications: Iterable[Publications], ipv6: bool) -> str:
     texts = _element_texts(publications, ipv6)
     kinds = {EVERYWHERE: "ipv4_addr", BOUND: "ipv4_addr"}
