@@ -33,6 +33,7 @@ COMMANDS = {
     "rmi": "rmi",
     "run": "run",
     "save": "save",
+    "search": "search",
     "start": "start",
     "stop": "stop",
     "tag": "tag",
@@ -86,6 +87,7 @@ GROUPS = {
         "save": "save",
         "tag": "tag",
     },
+    "manifest": {"inspect": "manifest_inspect"},
     "network": {
         "connect": "network_connect",
         "create": "network_create",
@@ -111,12 +113,13 @@ GROUPS = {
 
 # Known to Docker's users and not there yet: refused by name.
 UNSUPPORTED = frozenset(
-    "build builder buildx checkpoint compose config context cp manifest node plugin "
-    "search secret service stack stats swarm trust update".split()
+    "build builder buildx checkpoint compose config context cp node plugin "
+    "secret service stack stats swarm trust update".split()
 )
 UNSUPPORTED_IN_GROUP = {
     "container": frozenset("cp stats update".split()),
     "image": frozenset(("build",)),
+    "manifest": frozenset("annotate create push rm".split()),
     "network": frozenset(),
     "system": frozenset(("dial-stdio",)),
     "volume": frozenset(("update",)),
@@ -125,6 +128,7 @@ UNSUPPORTED_IN_GROUP = {
 GROUP_SUMMARIES = {
     "container": "Manage containers",
     "image": "Manage images",
+    "manifest": "Look at manifests in registries",
     "network": "Manage networks",
     "system": "Manage the engine",
     "volume": "Manage volumes",

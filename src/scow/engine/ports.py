@@ -17,9 +17,11 @@ from scow.model.task import LogTarget as LogTarget
 from scow.model.task import TaskSpec as TaskSpec
 from scow.model.transfer import Credentials as Credentials
 from scow.model.transfer import Checked, Loaded
+from scow.model.transfer import Found as Found
 from scow.model.transfer import PullProgress as PullProgress
 from scow.model.transfer import PushedTag as PushedTag
 from scow.model.transfer import PushReport as PushReport
+from scow.model.transfer import RemoteManifest as RemoteManifest
 from scow.oci.reference import Reference
 from scow.oci.runtime import Mount, Process
 
@@ -171,6 +173,17 @@ class ImageStore(Protocol):
         """Hash every blob, compare every layer with its blob, look for what nothing names; put right what can be with
         `repair`. `busy`: chain ids of mounted layers, which are left alone.
         """
+
+    async def search(self, term: str, limit: int, credentials: Credentials | None) -> Sequence[Found]:
+        """What a hub finds: Docker Hub, or for `HOST/term` that one."""
+
+    async def remote_tags(self, reference: Reference, credentials: Credentials | None) -> list[str]:
+        """The tags of a repository in its registry."""
+
+    async def look(
+        self, reference: Reference, credentials: Credentials | None, *, entries: bool = False
+    ) -> RemoteManifest:
+        """What the registry has under a name; with `entries` also the manifests of an index."""
 
     async def tag(self, image_id: str, reference: Reference) -> None: ...
 

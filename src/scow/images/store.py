@@ -19,7 +19,7 @@ from scow.images.trees import Trash, Trees
 from scow.metadata.database import Database
 from scow.model.image import Image
 from scow.model.making import NewImage
-from scow.model.transfer import Checked, Credentials, Loaded, PullProgress, PushReport
+from scow.model.transfer import Checked, Credentials, Found, Loaded, PullProgress, PushReport, RemoteManifest
 from scow.oci.digest import Digest
 from scow.oci.platform import Platform
 from scow.oci.reference import Reference
@@ -101,6 +101,23 @@ class LocalImageStore:
         from scow.images.check import check
 
         return await check(self.parts, repair, busy, credentials)
+
+    async def search(self, term: str, limit: int, credentials: Credentials | None) -> Sequence[Found]:
+        from scow.images.registry.hub import search
+
+        return await search(term, limit, self.parts.settings, credentials)
+
+    async def remote_tags(self, reference: Reference, credentials: Credentials | None) -> list[str]:
+        from scow.images.remote import tags
+
+        return await tags(self.parts, reference, credentials)
+
+    async def look(
+        self, reference: Reference, credentials: Credentials | None, *, entries: bool = False
+    ) -> RemoteManifest:
+        from scow.images.remote import look
+
+        return await look(self.parts, reference, credentials, entries=entries)
 
     async def tag(self, image_id: str, reference: Reference) -> None:
         if reference.tag is None or reference.digest is not None:

@@ -81,3 +81,26 @@ class Checked:
     blobs: int
     layers: int
     findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteManifest:
+    """A manifest or an index as a registry has it. `platforms`: (os, architecture, variant), of an index in its order;
+    `entries`: the manifests of an index, when they were asked for.
+    """
+
+    media_type: str
+    digest: str
+    data: bytes
+    platforms: tuple[tuple[str, str, str], ...] = ()
+    entries: tuple["RemoteManifest", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One repository that a search has found."""
+
+    name: str
+    description: str
+    stars: int
+    official: bool

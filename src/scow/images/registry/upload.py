@@ -122,9 +122,8 @@ class Uploader:
         DataLoss when the bytes are not the digest's.
         """
         key = f"{self.registry}/{self.reference.path}@{descriptor.digest}"
-        known = self.sessions.pop(key, "")
-        if session is None and known:
-            session = await self._taken_up(Session(known), descriptor)
+        if known := self.sessions.pop(key, ""):
+            session = await self._taken_up(Session(known), descriptor) or session
         failures, best = 0, session.offset if session else 0
         while True:
             try:

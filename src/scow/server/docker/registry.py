@@ -1,13 +1,17 @@
-"""Routes that talk to registries for a client: push, auth."""
+"""Routes that talk to registries for a client: push, auth, search, and looking at what is there."""
 
 import binascii
 from collections.abc import Callable
 
 from scow.api.create import AuthBody
 from scow.api.image import AuthAnswer
+from scow.api.registry import DescriptorItem, DistributionInspect, PlatformItem, RemoteDocument, RemoteTags, SearchItem
+from scow.api.values import UNSET
+from scow.engine.images import distribution as looking
 from scow.engine.images import login as logging_in
 from scow.engine.images import push as pushing
-from scow.engine.ports import Credentials
+from scow.engine.images import search as searching
+from scow.engine.ports import Credentials, RemoteManifest
 from scow.errors import InvalidArgument, ScowError
 from scow.oci.reference import Reference
 from scow.server.docker import body as bodies
@@ -41,6 +45,51 @@ async def push(call: Call) -> None:
         await pushing.push(call.engine, reference, every_tag, platform, credentials, progress)
 
     await answer(call, work, f"push {reference.familiar}")
+
+
+async def search(call: Call) -> None:
+    """GET /images/search"""
+    limit = call.text("limit")
+    if limit and not (limit.removeprefix("-").isascii() and limit.removeprefix("-").isdigit() and len(limit) < 19):
+        raise InvalidArgument(f'invalid limit specified: strconv.Atoi: parsing "{limit}": invalid syntax')
+    found = await searching.search(call.engine, call.text("term"), int(limit or 0), call.filters(), registry_auth(call))
+    call.send([SearchItem(item.stars, item.official, item.name, False, item.description) for item in found])
+
+
+async def distribution(call: Call) -> None:
+    """GET /distribution/{name}/json"""
+    found = await looking.look(call.engine, Reference.parse(call.name), registry_auth(call))
+    call.send(DistributionInspect(_descriptor(found), [_platform(item) for item in found.platforms]))
+
+
+async def manifest(call: Call) -> None:
+    """GET /scow/registry/manifest: documents as they are, for `scow manifest inspect`."""
+    reference = Reference.parse(call.text("name"))
+    found = await looking.look(call.engine, reference, registry_auth(call), entries=call.flag("entries"))
+    call.send(_remote(found))
+
+
+async def tags(call: Call) -> None:
+    """GET /scow/registry/tags: the tags of a repository in its registry."""
+    reference = Reference.parse(call.text("name"))
+    call.send(RemoteTags(await searching.tags(call.engine, reference, registry_auth(call))))
+
+
+def _remote(found: RemoteManifest) -> RemoteDocument:
+    platform = _platform(found.platforms[0]) if len(found.platforms) == 1 else UNSET
+    entries = [_remote(entry) for entry in found.entries]
+    return RemoteDocument(
+        _descriptor(found), binascii.b2a_base64(found.data, newline=False).decode(), platform, entries
+    )
+
+
+def _descriptor(found: RemoteManifest) -> DescriptorItem:
+    return DescriptorItem(found.media_type, found.digest, len(found.data))
+
+
+def _platform(names: tuple[str, str, str]) -> PlatformItem:
+    system, architecture, variant = names
+    return PlatformItem(architecture, system, variant or UNSET)
 
 
 async def _auth_in_body(call: Call) -> Credentials:

@@ -70,7 +70,7 @@ ROUTES: dict[str, Handler] = {
     # images
     "GET /images/json": images.list_images,
     "POST /images/create": images.create,
-    "GET /images/search": refused("searching a hub"),
+    "GET /images/search": registry.search,
     "POST /images/prune": image_upkeep.prune,
     "GET /images/get": image_archives.save,
     "POST /images/load": image_archives.load,
@@ -85,8 +85,10 @@ ROUTES: dict[str, Handler] = {
     "POST /build": refused("building images"),
     "POST /build/prune": refused("pruning the build cache"),
     "POST /session": refused("a build session"),
-    "GET /distribution/*/json": refused("inspecting an image in a registry"),
+    "GET /distribution/*/json": registry.distribution,
     "POST /scow/images/bootstrap": images.bootstrap,
+    "GET /scow/registry/manifest": registry.manifest,
+    "GET /scow/registry/tags": registry.tags,
     "POST /scow/system/check": image_upkeep.check,
     # volumes, networks
     "GET /volumes": volumes.list_volumes,

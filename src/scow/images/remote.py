@@ -1,0 +1,77 @@
+"""Looking at what a registry has, without bringing it here."""
+
+from scow.errors import DataLoss, NotFound
+from scow.images.blobs import digest_of
+from scow.images.parts import Parts
+from scow.images.registry import faults
+from scow.images.registry.client import RegistryClient, connect_to, find_manifest, manifest_digest
+from scow.model.transfer import Credentials, RemoteManifest
+from scow.oci import image as image_documents
+from scow.oci import manifest as manifests
+from scow.oci.descriptor import Descriptor
+from scow.oci.documents import CONFIG_LIMIT
+from scow.oci.manifest import Index
+from scow.oci.platform import Platform
+from scow.oci.reference import Reference
+
+_MOST_ENTRIES = 64
+
+
+class NoSuchRemoteManifest(NotFound):
+    """The registry does not have the manifest."""
+
+
+async def look(
+    parts: Parts, reference: Reference, credentials: Credentials | None, *, entries: bool = False
+) -> RemoteManifest:
+    """See ImageStore.look."""
+    reference = reference.with_default_tag()
+    try:
+        client, data, content_type = await find_manifest(reference, parts.settings, credentials)
+    except faults.NoSuchManifest:
+        raise NoSuchRemoteManifest("manifest unknown: manifest unknown") from None
+    try:
+        document = manifests.parse(data, content_type)
+        digest = str(manifest_digest(data, reference))
+        if not isinstance(document, Index):
+            platforms = (_names(await _platform(client, reference, document.config)),)
+            return RemoteManifest(document.media_type, digest, data, platforms)
+        found = []
+        for descriptor in document.manifests[:_MOST_ENTRIES] if entries else ():
+            found.append(await _entry(client, reference, descriptor))
+        platforms = tuple(_names(item.platform) for item in document.manifests if item.platform is not None)
+        return RemoteManifest(document.media_type, digest, data, platforms, tuple(found))
+    finally:
+        await client.close()
+
+
+async def tags(parts: Parts, reference: Reference, credentials: Credentials | None) -> list[str]:
+    """Every tag of a repository in its registry."""
+    client = await connect_to(reference.domain, parts.settings, credentials)
+    try:
+        return await client.tags(reference)
+    finally:
+        await client.close()
+
+
+async def _entry(client: RegistryClient, reference: Reference, descriptor: Descriptor) -> RemoteManifest:
+    data, content_type = await client.manifest(reference.with_digest(descriptor.digest))
+    if len(data) != descriptor.size or digest_of(data, descriptor.digest.algorithm) != descriptor.digest:
+        raise DataLoss(f"manifest verification failed for digest {descriptor.digest}")
+    document = manifests.parse(data, content_type, descriptor.media_type)
+    platforms = () if descriptor.platform is None else (_names(descriptor.platform),)
+    return RemoteManifest(document.media_type, str(descriptor.digest), data, platforms)
+
+
+async def _platform(client: RegistryClient, reference: Reference, config: Descriptor) -> Platform:
+    if config.size > CONFIG_LIMIT:
+        raise DataLoss(f"image config {config.digest.short} has {config.size} bytes, more than {CONFIG_LIMIT}")
+    data = b"".join([chunk async for chunk in client.blob(reference, config)])
+    if digest_of(data, config.digest.algorithm) != config.digest:
+        raise DataLoss(f"image config verification failed for digest {config.digest}")
+    parsed = image_documents.parse(data)
+    return Platform.normalised(parsed.os, parsed.architecture, parsed.variant)
+
+
+def _names(platform: Platform) -> tuple[str, str, str]:
+    return platform.os, platform.architecture, platform.variant
