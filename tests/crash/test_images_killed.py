@@ -4,6 +4,7 @@ store is whole, and nothing is left that belongs to nothing.
 SCOW_CRASH_POINTS sets the number of kills (default 10), SCOW_CRASH_SEED their places.
 """
 
+import http.client
 import os
 import random
 import threading
@@ -80,7 +81,7 @@ class Story:
         def run() -> None:
             try:
                 acknowledged.append(work())
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 acknowledged.append(False)
 
         thread = threading.Thread(target=run)

@@ -130,7 +130,7 @@ def _verbose(usage: dict[str, Any], layout: str) -> str:
             "BuildCache": list,
         }
         return Listing((), {}).render([Row("*formatter.diskUsageContext", fields)], layout).removesuffix("\n")
-    parts = (
+    parts: tuple[tuple[str, Sequence[str], dict[str, str], list[Row]], ...] = (
         ("Images space usage:", _IMAGES, IMAGE_HEADERS, images),
         ("Containers space usage:", _CONTAINERS, _CONTAINER_HEADERS, containers),
         ("Local Volumes space usage:", ("Name", "Links", "Size"), VOLUME_HEADERS, volumes),

@@ -3,7 +3,7 @@
 Every method may raise a `ScowError` kind and nothing else on purpose. Methods that are `async` do not block the loop.
 """
 
-from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Mapping, Sequence
 from typing import Any, Protocol
 
 from scow.model.image import Image
@@ -153,7 +153,7 @@ class ImageStore(Protocol):
     ) -> None:
         """Bring the image of a name (`every_tag`: of every tag of its repository) to its registry."""
 
-    def save(self, selection: Sequence[tuple[Image, tuple[Reference, ...]]]) -> AsyncIterator[bytes]:
+    def save(self, selection: Sequence[tuple[Image, tuple[Reference, ...]]]) -> AsyncGenerator[bytes, None]:
         """The images with these names as one archive, in pieces. What cannot be saved is told before the first."""
 
     async def load(

@@ -1,5 +1,6 @@
 """What images there are: the tables in memory, look-ups, and the rules of what is still in use."""
 
+import asyncio
 import logging
 import time
 from collections import Counter
@@ -41,6 +42,8 @@ class Catalog:
         self._images: dict[str, Image] = {}
         self._held: Counter[str] = Counter()
         self._pins: dict[str, tuple[str, ...]] = {}
+        # Changes come one after another: memory follows the database in the order of its transactions.
+        self._changing = asyncio.Lock()
         self.broken: dict[str, ImageRow] = {}  # images whose config cannot be read: see check.py
         for image_id, digest, size in loaded.blobs:
             self._blobs.setdefault(image_id, {})[digest] = size
@@ -143,8 +146,9 @@ class Catalog:
 
     async def move_layers(self, rows: Sequence[LayerRow]) -> None:
         """Layers that are in other directories now."""
-        await tables.move_layers(self._database, rows)
-        self.layers.update({row.chain_id: row for row in rows})
+        async with self._changing:
+            await tables.move_layers(self._database, rows)
+            self.layers.update({row.chain_id: row for row in rows})
 
     def pin(self, owner: str, chain: Sequence[str]) -> None:
         """A container counts on the layers of a chain for as long as it exists. NotFound when one is missing."""
@@ -182,73 +186,79 @@ class Catalog:
         digests: Sequence[Reference] = (),
     ) -> Image:
         """A complete image becomes visible. Names move here from the images that had them."""
-        now = time.time_ns()
-        name_rows = [NameRow(str(name), row.id, now) for name in names]
-        digest_rows = [DigestRow(ref.name, str(ref.digest), row.id) for ref in digests]
-        await tables.insert_image(self._database, row, blobs, layers, name_rows, digest_rows)
-        self.rows.setdefault(row.id, self.broken.pop(row.id, row))
-        self._configs[row.id] = config
-        self._blobs.setdefault(row.id, {}).update(blobs)
-        for layer in layers:
-            self.layers.setdefault(layer.chain_id, layer)
-        for name_row in name_rows:
-            self._move_name(name_row)
-        for digest_row in digest_rows:
-            self._digests[digest_row.repository, digest_row.digest] = row.id
-        self._refresh(row.id)
-        return self._images[row.id]
+        async with self._changing:
+            now = time.time_ns()
+            name_rows = [NameRow(str(name), row.id, now) for name in names]
+            digest_rows = [DigestRow(ref.name, str(ref.digest), row.id) for ref in digests]
+            layers = [self.layers.get(layer.chain_id, layer) for layer in layers]  # a repair may have moved one
+            await tables.insert_image(self._database, row, blobs, layers, name_rows, digest_rows)
+            self.rows.setdefault(row.id, self.broken.pop(row.id, row))
+            self._configs[row.id] = config
+            self._blobs.setdefault(row.id, {}).update(blobs)
+            for layer in layers:
+                self.layers.setdefault(layer.chain_id, layer)
+            for name_row in name_rows:
+                self._move_name(name_row)
+            for digest_row in digest_rows:
+                self._digests[digest_row.repository, digest_row.digest] = row.id
+            self._refresh(row.id)
+            return self._images[row.id]
 
     async def tag(self, image_id: str, reference: Reference) -> None:
-        if image_id not in self._images:
-            raise NoSuchImage(f"No such image: {image_id}")
-        row = NameRow(str(reference), image_id, time.time_ns())
-        await tables.put_name(self._database, row)
-        self._move_name(row)
+        async with self._changing:
+            if image_id not in self._images:
+                raise NoSuchImage(f"No such image: {image_id}")
+            row = NameRow(str(reference), image_id, time.time_ns())
+            await tables.put_name(self._database, row)
+            self._move_name(row)
 
     async def add_digest(self, image_id: str, reference: Reference) -> None:
         """A repository has the image under a digest: after a push."""
-        if image_id not in self._images:
-            raise NoSuchImage(f"No such image: {image_id}")
-        row = DigestRow(reference.name, str(reference.digest), image_id)
-        if self._digests.get((row.repository, row.digest)) == image_id:
-            return
-        await tables.put_digest(self._database, row)
-        self._digests[row.repository, row.digest] = image_id
-        self._refresh(image_id)
+        async with self._changing:
+            if image_id not in self._images:
+                raise NoSuchImage(f"No such image: {image_id}")
+            row = DigestRow(reference.name, str(reference.digest), image_id)
+            if self._digests.get((row.repository, row.digest)) == image_id:
+                return
+            await tables.put_digest(self._database, row)
+            self._digests[row.repository, row.digest] = image_id
+            self._refresh(image_id)
 
     async def untag(self, reference: Reference) -> None:
         """Take a name or a repository digest away; no error when there is none."""
-        if reference.digest is not None:
-            key = (reference.name, str(reference.digest))
-            await tables.remove_names(self._database, (), (key,))
-            image_id = self._digests.pop(key, None)
-        else:
-            await tables.remove_names(self._database, (str(reference),), ())
-            row = self.names.pop(str(reference), None)
-            image_id = row.image_id if row else None
-        if image_id is not None:
-            self._refresh(image_id)
+        async with self._changing:
+            if reference.digest is not None:
+                key = (reference.name, str(reference.digest))
+                await tables.remove_names(self._database, (), (key,))
+                image_id = self._digests.pop(key, None)
+            else:
+                await tables.remove_names(self._database, (str(reference),), ())
+                row = self.names.pop(str(reference), None)
+                image_id = row.image_id if row else None
+            if image_id is not None:
+                self._refresh(image_id)
 
     async def delete(self, image_id: str) -> tuple[list[LayerRow], list[str]]:
         """Forget an image with its names. Returns (layers forgotten with it, top first; blobs that nobody uses now)."""
-        if image_id not in self._images:
-            raise NoSuchImage(f"No such image: {image_id}")
-        image = self._images.pop(image_id)
-        layers = self._unused_layers(image.chain_ids)
-        for layer in layers:
-            del self.layers[layer.chain_id]
-        try:
-            await tables.delete(self._database, (image_id,), [layer.chain_id for layer in layers])
-        except BaseException:
-            self._images[image_id] = image
-            self.layers.update({layer.chain_id: layer for layer in layers})
-            raise
-        del self.rows[image_id], self._configs[image_id]
-        self.names = {name: row for name, row in self.names.items() if row.image_id != image_id}
-        self._digests = {key: owner for key, owner in self._digests.items() if owner != image_id}
-        blobs = self._blobs.pop(image_id, {})
-        in_use = self.blobs_in_use()  # only now: a pull may have begun to count on some of them
-        return layers, [digest for digest in blobs if digest not in in_use]
+        async with self._changing:
+            if image_id not in self._images:
+                raise NoSuchImage(f"No such image: {image_id}")
+            image = self._images.pop(image_id)
+            layers = self._unused_layers(image.chain_ids)
+            for layer in layers:
+                del self.layers[layer.chain_id]
+            try:
+                await tables.delete(self._database, (image_id,), [layer.chain_id for layer in layers])
+            except BaseException:
+                self._images[image_id] = image
+                self.layers.update({layer.chain_id: layer for layer in layers})
+                raise
+            del self.rows[image_id], self._configs[image_id]
+            self.names = {name: row for name, row in self.names.items() if row.image_id != image_id}
+            self._digests = {key: owner for key, owner in self._digests.items() if owner != image_id}
+            blobs = self._blobs.pop(image_id, {})
+            in_use = self.blobs_in_use()  # only now: a pull may have begun to count on some of them
+            return layers, [digest for digest in blobs if digest not in in_use]
 
     def drop_orphans(self) -> list[LayerRow]:
         """At start, before the loop runs: forget the layers that nothing counts on."""
@@ -259,12 +269,13 @@ class Catalog:
 
     async def drop_unused(self, chain: Iterable[str]) -> list[LayerRow]:
         """Forget those of the layers that neither an image nor an operation uses."""
-        layers = self._unused_layers(chain)
-        for layer in layers:
-            del self.layers[layer.chain_id]
-        if layers:
-            await tables.delete(self._database, (), [layer.chain_id for layer in layers])
-        return layers
+        async with self._changing:
+            layers = self._unused_layers(chain)
+            for layer in layers:
+                del self.layers[layer.chain_id]
+            if layers:
+                await tables.delete(self._database, (), [layer.chain_id for layer in layers])
+            return layers
 
     def _unused_layers(self, chain: Iterable[str]) -> list[LayerRow]:
         used = {chain_id for image in self._images.values() for chain_id in image.chain_ids} | set(self._held)

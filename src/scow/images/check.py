@@ -5,6 +5,7 @@ Everything that the records name is held while it is looked at, so that nobody r
 of its own: it is unpacked once more beside the one that is there, and the two trees are compared.
 """
 
+import asyncio
 import os
 import time
 from collections.abc import Container, Iterator
@@ -26,6 +27,7 @@ from scow.oci.documents import MANIFEST_LIMIT
 from scow.oci.manifest import Manifest
 
 _CHUNK = 4 << 20
+_SETTLE = 0.2  # seconds between the two looks for orphans
 _YOUNG = 10.0  # seconds: a file that has just come may belong to an operation that is about to say so
 
 
@@ -177,24 +179,37 @@ def _compare(path: str, fresh: str) -> str:
 
 
 async def _orphans(run: _Run) -> None:
+    """Looked for twice: between an operation's end and its tidying things belong to nobody for a moment."""
     parts = run.parts
-    chains = parts.catalog.orphans()
-    for chain_id in chains:
-        run.found(Finding("orphaned", "layer", chain_id, (), remedy="removed" if run.repair else ""))
-    if run.repair and chains:
-        parts.discard(await parts.catalog.drop_unused(chains))
-    for digest in await parts.run(lambda: list(_old_blobs(run))):
-        if str(digest) in parts.catalog.blobs_in_use():
-            continue
-        if run.repair:
-            parts.blobs.remove(digest)
-        run.found(Finding("orphaned", "blob", str(digest), (), remedy="removed" if run.repair else ""))
-    for name in await parts.run(os.listdir, parts.trees.root):
-        if name in parts.catalog.directories_in_use() or parts.trees.in_the_making(name):
-            continue
-        if run.repair:
+    first = await _unnamed(run)
+    if not any(first):
+        return
+    await asyncio.sleep(_SETTLE)
+    chains, blobs, directories = (now & before for now, before in zip(await _unnamed(run), first, strict=True))
+    remedy = "removed" if run.repair else ""
+    for kind, names in (("layer", chains), ("blob", blobs), ("directory", directories)):
+        for name in sorted(names):
+            run.found(Finding("orphaned", kind, name, (), remedy=remedy))
+    if run.repair:
+        await complete(parts.give_up(sorted(chains), sorted(blobs)), "check: orphans")
+        for name in directories - parts.catalog.directories_in_use():
             parts.trees.remove(name)
-        run.found(Finding("orphaned", "directory", name, (), remedy="removed" if run.repair else ""))
+
+
+async def _unnamed(run: _Run) -> tuple[set[str], set[str], set[str]]:
+    """(chain ids, blobs, directories) that nothing names or holds just now."""
+    parts = run.parts
+    files = await parts.run(lambda: list(_old_blobs(run)))
+    names = await parts.run(os.listdir, parts.trees.root)
+    in_use = parts.catalog.blobs_in_use()
+    blobs = {str(digest) for digest in files if str(digest) not in in_use and parts.blobs.has(digest)}
+    used = parts.catalog.directories_in_use()
+    directories = {
+        name
+        for name in names
+        if name not in used and not parts.trees.in_the_making(name) and os.path.isdir(parts.trees.path(name))
+    }
+    return set(parts.catalog.orphans()), blobs, directories
 
 
 def _old_blobs(run: _Run) -> Iterator[Digest]:

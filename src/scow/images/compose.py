@@ -79,7 +79,9 @@ async def _make(
         chain_id = chain_ids([*(base.diff_ids if base else ()), made.diff_id])[-1]
         try:
             with parts.catalog.hold([chain_id, made.descriptor.digest]):
-                return await _keep(parts, made, chain_id, document, base, names)
+                image = await _keep(parts, made, chain_id, document, base, names)
+            await parts.give_up([chain_id], [made.descriptor.digest])  # unless it was deleted meanwhile, nothing
+            return image
         except BaseException:
             await parts.give_up([chain_id], [made.descriptor.digest])
             if made.directory not in parts.catalog.directories_in_use():

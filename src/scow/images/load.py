@@ -9,7 +9,8 @@ import asyncio
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from scow.background import complete
@@ -60,15 +61,25 @@ class _Brought:
     descriptor: Descriptor
     directory: str = ""
     unpacked: Unpacked | None = None
+    packer: "_Packer | None" = None
 
 
 @dataclass(slots=True)
 class _Plan:
-    """What a load brings: images, and the layers' blobs by (chain id, the wanted blob)."""
+    """What a load brings: images, and the layers' blobs by (chain id, the wanted blob). `held` is known before, `holds`
+    keeps what turns up on the way: blobs of other images that are used again, and those made here.
+    """
 
     images: list[Candidate]
     held: list[str] = field(default_factory=list)
+    holds: ExitStack = field(default_factory=ExitStack)
     brought: dict[tuple[str, str], Descriptor] = field(default_factory=dict)
+
+    def hold(self, parts: Parts, digests: Iterable[str]) -> None:
+        """Keep blobs until the load is over, who then looks whether they are still needed."""
+        names = list(digests)
+        self.holds.enter_context(parts.catalog.hold(names))
+        self.held += names
 
 
 async def load(
@@ -76,20 +87,19 @@ async def load(
 ) -> Sequence[Loaded]:
     """See ImageStore.load."""
     directory = f"{parts.scratch}/load-{secrets.token_hex(8)}"
-    await parts.run(os.mkdir, directory, 0o700)
+    os.mkdir(directory, 0o700)
     try:
         spooled = await _spool(parts, archive, directory)
         plan = _Plan(await parts.run(_read, spooled, platform))
         for image in plan.images:
             plan.held += [*chain_ids(image.config.diff_ids), *_digests(image)]
         try:
-            with parts.catalog.hold(plan.held):
+            with parts.catalog.hold(plan.held), plan.holds:
                 await complete(_bring(parts, plan, report), "load layers")
                 return await complete(_publish(parts, plan), "load")
         finally:
-            digests = [*plan.held, *(str(each.digest) for each in plan.brought.values())]
             chains = [chain_id for image in plan.images for chain_id in chain_ids(image.config.diff_ids)]
-            await complete(parts.give_up(chains, [digest for digest in digests if digest not in chains]), "load: tidy")
+            await complete(parts.give_up(chains, [name for name in plan.held if name not in chains]), "load: tidy")
     finally:
         await complete(parts.run(delete_tree, directory), "load: scratch")
 
@@ -102,7 +112,8 @@ def _read(spooled: Spool, platform: Platform | None) -> list[Candidate]:
 
 
 def _digests(image: Candidate) -> list[str]:
-    layers = [str(layer.digest) for layer in image.manifest.layers] if image.manifest else []
+    layers = [str(layer.digest) for layer in (image.manifest.layers if image.manifest else ())]
+    layers += [str(file.digest) for file in image.layers]
     return [str(image.id), *map(str, image.documents), *layers, str(Digest.of(image.manifest_data))]
 
 
@@ -139,6 +150,7 @@ async def _bring(parts: Parts, plan: _Plan, report: Report) -> None:
             key = _key(layer)
             local = _local(parts, layer)
             if local is not None:
+                plan.hold(parts, [local.digest])
                 plan.brought[key] = local
             else:
                 jobs.setdefault(key, layer)
@@ -147,7 +159,7 @@ async def _bring(parts: Parts, plan: _Plan, report: Report) -> None:
         if layer.chain_id not in parts.catalog.layers:
             first.setdefault(layer.chain_id, layer)
     results = await asyncio.gather(
-        *(_one(parts, layer, first.get(layer.chain_id) is layer, report) for layer in jobs.values()),
+        *(_one(parts, plan, layer, first.get(layer.chain_id) is layer, report) for layer in jobs.values()),
         return_exceptions=True,
     )
     brought = dict(zip(jobs, results, strict=True))
@@ -212,7 +224,8 @@ def _local(parts: Parts, layer: _Layer) -> Descriptor | None:
     return None
 
 
-async def _one(parts: Parts, layer: _Layer, unpack: bool, report: Report) -> _Brought:
+async def _one(parts: Parts, plan: _Plan, layer: _Layer, unpack: bool, report: Report) -> _Brought:
+    """Bring one layer. A blob made here gets its name only when it is held: another image may lose the same one now."""
     last = -1
 
     def tell(done: int) -> None:
@@ -222,7 +235,18 @@ async def _one(parts: Parts, layer: _Layer, unpack: bool, report: Report) -> _Br
             last = step
             report(PullProgress("Loading layer", layer.short, done, layer.file.size))
 
-    return await parts.run(_store, layer, unpack, parts, tell)
+    brought = await parts.run(_store, layer, unpack, parts, tell)
+    if brought.packer is not None:
+        try:
+            plan.hold(parts, [brought.descriptor.digest])
+            brought.packer.commit(brought.descriptor)
+        except BaseException:
+            if brought.directory:
+                parts.trees.remove(brought.directory)
+            raise
+        finally:
+            brought.packer.close()
+    return brought
 
 
 def _store(layer: _Layer, unpack: bool, parts: Parts, tell: Callable[[int], None]) -> _Brought:
@@ -254,14 +278,14 @@ def _store(layer: _Layer, unpack: bool, parts: Parts, tell: Callable[[int], None
                 f"layer {layer.short}: its content is {plain.digest()}, not the diff id {layer.diff_id} of the config"
             )
         if packer is not None:
-            descriptor = packer.commit()
+            descriptor = packer.finish()
         else:
             descriptor = layer.wanted or Descriptor(f"{media.OCI_LAYER}+{kind}", layer.file.digest, layer.file.size)
             _keep(layer.file, parts.blobs)
         done = True
-        return _Brought(descriptor, directory, unpacked)
+        return _Brought(descriptor, directory, unpacked, packer)
     finally:
-        if packer is not None:
+        if packer is not None and not done:
             packer.close()
         if directory and not done:
             parts.trees.remove(directory)
@@ -302,11 +326,12 @@ class _Packer:
             self._size += len(data)
             self._ingest.write(data)
 
-    def commit(self) -> Descriptor:
+    def finish(self) -> Descriptor:
         self._put(self._compressor.flush())
-        digest = Digest(f"sha256:{self._hash.hexdigest()}")
-        self._ingest.commit(digest)
-        return Descriptor(f"{media.OCI_LAYER}+gzip", digest, self._size)
+        return Descriptor(f"{media.OCI_LAYER}+gzip", Digest(f"sha256:{self._hash.hexdigest()}"), self._size)
+
+    def commit(self, descriptor: Descriptor) -> None:
+        self._ingest.commit(descriptor.digest)
 
     def close(self) -> None:
         self._ingest.close()
@@ -361,6 +386,7 @@ def _documents(parts: Parts, plan: _Plan, image: Candidate) -> tuple[ImageRow, l
     listed = manifests.as_oci(manifest, data)
     digest, listed_digest = Digest.of(data), Digest.of(listed)
     documents = {**image.documents, image.id: image.config_data, digest: data, listed_digest: listed}
+    plan.hold(parts, documents)  # another image may lose the same ones now
     for name, content in documents.items():
         parts.blobs.put(content, name)
     row = ImageRow(

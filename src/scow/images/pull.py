@@ -127,6 +127,8 @@ async def _one(
         if isinstance(error, ResourceExhausted):  # what is kept for the next pull may be what fills the disk
             parts.blobs.forget(layer.digest for layer in wanted.manifest.layers)
         raise
+    # What was held may have lost its image meanwhile.
+    await complete(parts.give_up(wanted.chain, [digest for digest, _ in wanted.blobs]), "tidy")
     parts.blobs.forget(layer.digest for layer in wanted.manifest.layers)
     report(PullProgress(f"Digest: {wanted.top}"))
     return image, before is None or before.id != image.id
@@ -166,6 +168,8 @@ async def _documents(
             f"image with reference {reference.familiar} was found but does not match the specified platform: "
             f"wanted {platform}, actual: {actual}"
         )
+    listed = manifests.as_oci(document, data)
+    documents[Digest.of(listed)] = listed  # here, so that it is held with the others
     return _Wanted(reference, top, documents, digest, document, config, chain_ids(config.diff_ids))
 
 
@@ -272,6 +276,7 @@ async def _download(
 
     if parts.downloads.locked():
         progress.status("Waiting")
+    stored: Stored | None
     async with parts.downloads:
         if unpack and parts.blobs.has(descriptor.digest):
             stored = await _unpack_again(parts, descriptor, diff_id)

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,7 +48,7 @@ class _Blob:
     mtime: int
 
 
-async def save(parts: Parts, selection: Sequence[Selected]) -> AsyncIterator[bytes]:
+async def save(parts: Parts, selection: Sequence[Selected]) -> AsyncGenerator[bytes, None]:
     """The archive in pieces. What cannot be saved is told before the first piece; later damage breaks off: DataLoss."""
     images = [each.image for each in selection]
     blobs = [digest for image in images for digest in parts.catalog.blobs_of(image.id)]
@@ -83,7 +83,7 @@ def _header(name: bytes, size: int, mtime: int) -> bytes:
     return block(name, b"0", mode=0o644, size=size, mtime=mtime)
 
 
-async def _pieces(parts: Parts, blob: _Blob) -> AsyncIterator[bytes]:
+async def _pieces(parts: Parts, blob: _Blob) -> AsyncGenerator[bytes, None]:
     """A blob's bytes with their padding, read one piece ahead, verified before the last piece goes out."""
     path = parts.blobs.path(blob.digest)
     fd = await parts.run(os.open, path, os.O_RDONLY | os.O_CLOEXEC)

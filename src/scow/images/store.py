@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Container, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from scow.background import complete
@@ -73,7 +73,7 @@ class LocalImageStore:
 
         await push(self.parts, reference, every_tag, platform, credentials, progress)
 
-    def save(self, selection: Sequence[tuple[Image, tuple[Reference, ...]]]) -> AsyncIterator[bytes]:
+    def save(self, selection: Sequence[tuple[Image, tuple[Reference, ...]]]) -> AsyncGenerator[bytes, None]:
         from scow.images.save import Selected, save
 
         return save(self.parts, [Selected(image, names) for image, names in selection])

@@ -32,11 +32,11 @@ class Trees:
         """The name of a new empty directory, 0755 root."""
         while True:
             name = "".join(secrets.choice(_ALPHABET) for _ in range(_NAME_LENGTH))
+            self._made.add(name)  # before it is there: see in_the_making
             try:
                 os.mkdir(self.path(name), 0o755)
             except FileExistsError:
                 continue
-            self._made.add(name)
             return name
 
     def in_the_making(self, name: str) -> bool:
@@ -45,8 +45,8 @@ class Trees:
 
     def remove(self, name: str) -> None:
         """Out of sight now, off the disk later."""
-        self._made.discard(name)
         self._trash.put(self.path(name))
+        self._made.discard(name)
 
     def sweep(self, keep: Container[str]) -> None:
         for name in os.listdir(self.root):

@@ -5,12 +5,12 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.harness.faultreg import FaultRegistry
 
 from scow.errors import NotFound
 from scow.model.transfer import Checked, Finding
 from scow.oci.digest import Digest
 from tests.harness.archives import Made, docker_archive, layer
+from tests.harness.faultreg import FaultRegistry
 from tests.harness.registry import Image
 from tests.integration.images.test_save_load import content, load
 from tests.integration.images.world import World

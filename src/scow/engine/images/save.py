@@ -1,6 +1,6 @@
 """Save: images and their names as one archive."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from scow.engine.context import Engine
 from scow.engine.images.platforms import check_platform
@@ -10,7 +10,7 @@ from scow.model.image import Image
 from scow.oci.reference import InvalidReference, Reference
 
 
-def save(engine: Engine, names: Sequence[str], platform: str = "") -> AsyncIterator[bytes]:
+def save(engine: Engine, names: Sequence[str], platform: str = "") -> AsyncGenerator[bytes, None]:
     """Docker's selection: an id without names, a reference with itself, a bare repository with all its tags.
 
     NotFound and InvalidArgument are raised at once, damage of the store by the iterator.

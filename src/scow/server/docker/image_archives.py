@@ -35,7 +35,7 @@ async def _save(call: Call, names: Sequence[str]) -> None:
             await stream.write(piece)
         await stream.end()
     finally:
-        await pieces.aclose()  # type: ignore[attr-defined]
+        await pieces.aclose()
 
 
 async def load(call: Call) -> None:
