@@ -213,6 +213,7 @@ class Bench:
             peer.remove_all()
 
     def row_pull(self) -> None:
+        saves = self.row("save", "save: the image of many files", "s", goal="1.5×")
         with images.server(self.quick) as made:
             for key, title, reference in made:
                 row = self.row(f"pull-{key}", f"pull and unpack: {title}", "s", goal="2×")
@@ -224,12 +225,22 @@ class Bench:
                             start = time.perf_counter()
                             peer.pull(reference)
                             took = time.perf_counter() - start
+                            saved = self.save(peer, reference) if key == "many" else None
                             peer.call("rmi", "-f", reference)
                         except RuntimeError as error:
                             row.notes[column] = str(error)[:200]
                             continue
                         if turn:
                             row.add(column, took)
+                            if saved is not None:
+                                saves.add(column, saved)
+
+    def save(self, peer: Peer, reference: str) -> float:
+        """Seconds that saving an image to a file takes."""
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            peer.call("save", "-o", f"{folder}/image.tar", reference)
+            return time.perf_counter() - start
 
 
 def lifetime(peer: Peer, name: str) -> float:

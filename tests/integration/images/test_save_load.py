@@ -272,6 +272,8 @@ HOSTILE = {
     "another layer": _other_layer,
     "a bad second image": _second_image_bad,
     "keys twice": lambda: tar({**docker_members([ONE]), "manifest.json": b'[{"Config":"a","Config":"b"}]'}),
+    "a manifest of five megabytes": lambda: tar({"manifest.json": b"[" + b" " * (5 << 20) + b"]"}),
+    "an index of five megabytes": lambda: tar({"index.json": b"{" + b" " * (5 << 20) + b"}"}),
     "a wrong blob": lambda: _layout(_wrong_blob),
     "an ambiguous index": lambda: _layout(_ambiguous),
     "a digest with a path": lambda: _layout(_foreign_digest),
@@ -282,7 +284,8 @@ HOSTILE = {
 @pytest.mark.parametrize("case", HOSTILE)
 def test_of_a_hostile_archive_nothing_stays(world: World, case: str) -> None:
     """CVE-2014-6407, CVE-2014-9356 (links and paths out of the archive), CVE-2014-9358, CVE-2014-5282 (ids and paths
-    that the archive chooses), CVE-2021-41190 (one document, two readings), CVE-2024-3727 (digests as paths).
+    that the archive chooses), CVE-2021-41190 (one document, two readings), CVE-2024-3727 (digests as paths),
+    CVE-2023-25153 (documents without a bound).
     """
     with pytest.raises(ScowError) as caught:
         load(world, HOSTILE[case]())

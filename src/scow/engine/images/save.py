@@ -47,7 +47,10 @@ def _named(engine: Engine, name: str) -> list[tuple[Image, Reference | None]]:
         tagged = _all_tags(engine, reference)
         if tagged:
             return tagged
-    image = engine.images.resolve(name)
+    try:
+        image = engine.images.resolve(name)
+    except NotFound:
+        raise NotFound(f"No such image: {name}") from None  # here Docker adds no tag
     reference = reference.with_default_tag()
     return [(image, reference if reference.familiar in image.tags else None)]
 
