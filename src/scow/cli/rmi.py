@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _OPTIONS: tuple[Option, ...] = (
     ("force", "f", "bool", "", "Remove the image even if containers use it"),
     ("no-prune", "", "bool", "", "Keep untagged parents"),
+    ("platform", "", "string", "", "Remove the image only if it is for this platform"),
 )
 
 
@@ -23,6 +24,8 @@ def _rmi(session: Session, flags: Flags, args: list[str]) -> int:
     params = [("force", "1")] if force else []
     if flags.on("no-prune"):
         params.append(("noprune", "1"))
+    if flags.text("platform"):
+        params.append(("platform", flags.text("platform")))
     errors, fatal = [], False
     for name in args:
         try:
