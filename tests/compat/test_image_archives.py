@@ -83,3 +83,11 @@ def test_both_clis_tell_the_same_disk_usage(scratch: Engine, saved: Path) -> Non
     for words in (("df",), ("df", "-v"), ("df", "--format", "{{json .}}"), ("df", "-v", "--format", "{{json .}}")):
         answers = {cli("system", *words).stdout for cli in (scratch.docker, scratch.scow)}
         assert len(answers) == 1, answers
+
+
+@pytest.mark.usefixtures("needs_docker")
+def test_both_clis_prune_everything(scratch: Engine, saved: Path) -> None:
+    for cli in (scratch.docker, scratch.scow):
+        scratch.out("load", "-i", str(saved))
+        done = cli("system", "prune", "-a", "-f", "--filter", "label=a=b")
+        assert done.returncode == 0 and "untagged: archived/app:1" in done.stdout and IMAGE.id in done.stdout, done

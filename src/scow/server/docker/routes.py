@@ -83,7 +83,7 @@ ROUTES: dict[str, Handler] = {
     "DELETE /images/*": images.remove_image,
     "POST /commit": making.commit,
     "POST /build": refused("building images"),
-    "POST /build/prune": refused("pruning the build cache"),
+    "POST /build/prune": absent.no_build_cache,
     "POST /session": refused("a build session"),
     "GET /distribution/*/json": registry.distribution,
     "POST /scow/images/bootstrap": images.bootstrap,
