@@ -24,7 +24,7 @@ _OPTIONS: tuple[Option, ...] = (
 
 
 def _inspect(session: Session, flags: Flags, args: list[str]) -> int:
-    reference = Reference.parse(args[-1]).with_default_tag()
+    reference = Reference.parse(args[0]).with_default_tag()
     server = credentials.server_key(reference.domain)
     headers = credentials.header(credentials.load(session.config, server), server)
     params = [("name", reference.familiar), *([("entries", "1")] if flags.on("verbose") else [])]
@@ -32,7 +32,7 @@ def _inspect(session: Session, flags: Flags, args: list[str]) -> int:
         found = session.client.call("GET", "/scow/registry/manifest", params, None, headers).json()
     except ApiError as error:
         if error.status == 404:
-            raise Exit(1, f"no such manifest: {args[-1]}") from None
+            raise Exit(1, f"no such manifest: {reference.familiar}") from None
         raise
     import json
 
@@ -42,7 +42,9 @@ def _inspect(session: Session, flags: Flags, args: list[str]) -> int:
         put(json.dumps(json.loads(raw), indent=3 if is_list else "\t", ensure_ascii=False) + "\n")
         return 0
     name = str(reference)
-    entries = [verbose(f"{reference.name}@{entry['Descriptor']['digest']}", entry) for entry in found["Entries"]]
+    entries = [
+        verbose(f"{name.partition('@')[0]}@{entry['Descriptor']['digest']}", entry) for entry in found["Entries"]
+    ]
     shown: object = entries if "manifests" in json.loads(raw) else verbose(name, found)
     put(json.dumps(shown, indent="\t", ensure_ascii=False) + "\n")
     return 0

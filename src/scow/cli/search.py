@@ -48,12 +48,12 @@ def _search(session: Session, flags: Flags, args: list[str]) -> int:
     headers = credentials.header(credentials.load(session.config, server), server)
     found = session.client.call("GET", "/images/search", params, None, headers).json() or []
     whole, layout = flags.on("no-trunc"), flags.text("format")
-    rows = [_row(item, whole, layout in ("", "table") or layout.startswith("table")) for item in found]
+    rows = [_row(item, whole, layout != "json") for item in found]
     put(Listing(("Name", "Description", "StarCount", "IsOfficial"), _HEADERS).render(rows, layout))
     return 0
 
 
-def _row(item: dict[str, Any], whole: bool, table: bool) -> Row:
+def _row(item: dict[str, Any], whole: bool, marked: bool) -> Row:
     description = str(item.get("description") or "").replace("\n", " ").replace("\r", " ")
     if not whole and len(description) > _SHOWN:
         description = description[: _SHOWN - 1] + "…"
@@ -62,7 +62,7 @@ def _row(item: dict[str, Any], whole: bool, table: bool) -> Row:
         "Name": lambda: str(item.get("name") or ""),
         "Description": lambda: description,
         "StarCount": lambda: str(item.get("star_count") or 0),
-        "IsOfficial": lambda: ("[OK]" if official else "") if table else ("true" if official else "false"),
+        "IsOfficial": lambda: ("[OK]" if official else "") if marked else ("true" if official else "false"),
     }
     return Row("*registry.searchContext", fields)
 

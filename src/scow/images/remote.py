@@ -9,12 +9,13 @@ from scow.model.transfer import Credentials, RemoteManifest
 from scow.oci import image as image_documents
 from scow.oci import manifest as manifests
 from scow.oci.descriptor import Descriptor
-from scow.oci.documents import CONFIG_LIMIT
+from scow.oci.documents import CONFIG_LIMIT, MANIFEST_LIMIT, load
 from scow.oci.manifest import Index
 from scow.oci.platform import Platform
 from scow.oci.reference import Reference
 
 _MOST_ENTRIES = 64
+_Names = tuple[str, str, str]
 
 
 class NoSuchRemoteManifest(NotFound):
@@ -34,12 +35,13 @@ async def look(
         document = manifests.parse(data, content_type)
         digest = str(manifest_digest(data, reference))
         if not isinstance(document, Index):
-            platforms = (_names(await _platform(client, reference, document.config)),)
-            return RemoteManifest(document.media_type, digest, data, platforms)
+            own = _names(await _platform(client, reference, document.config))
+            return RemoteManifest(document.media_type, digest, data, (own,))
         found = []
-        for descriptor in document.manifests[:_MOST_ENTRIES] if entries else ():
-            found.append(await _entry(client, reference, descriptor))
-        platforms = tuple(_names(item.platform) for item in document.manifests if item.platform is not None)
+        told = _told(data)
+        for number, descriptor in enumerate(document.manifests[:_MOST_ENTRIES] if entries else ()):
+            found.append(await _entry(client, reference, descriptor, told[number]))
+        platforms = tuple(names for names in told if names is not None)
         return RemoteManifest(document.media_type, digest, data, platforms, tuple(found))
     finally:
         await client.close()
@@ -54,13 +56,27 @@ async def tags(parts: Parts, reference: Reference, credentials: Credentials | No
         await client.close()
 
 
-async def _entry(client: RegistryClient, reference: Reference, descriptor: Descriptor) -> RemoteManifest:
+async def _entry(
+    client: RegistryClient, reference: Reference, descriptor: Descriptor, names: _Names | None
+) -> RemoteManifest:
     data, content_type = await client.manifest(reference.with_digest(descriptor.digest))
     if len(data) != descriptor.size or digest_of(data, descriptor.digest.algorithm) != descriptor.digest:
         raise DataLoss(f"manifest verification failed for digest {descriptor.digest}")
     document = manifests.parse(data, content_type, descriptor.media_type)
-    platforms = () if descriptor.platform is None else (_names(descriptor.platform),)
-    return RemoteManifest(document.media_type, str(descriptor.digest), data, platforms)
+    return RemoteManifest(document.media_type, str(descriptor.digest), data, () if names is None else (names,))
+
+
+def _told(index: bytes) -> list[_Names | None]:
+    """The platforms of an index as they are written: a normalised one says less (arm64 without its v8)."""
+    found: list[_Names | None] = []
+    for entry in load(index, "manifest", MANIFEST_LIMIT)["manifests"]:
+        platform = entry.get("platform")
+        if not isinstance(platform, dict):
+            found.append(None)
+            continue
+        system, architecture, variant = (str(platform.get(key) or "") for key in ("os", "architecture", "variant"))
+        found.append((system, architecture, variant))
+    return found
 
 
 async def _platform(client: RegistryClient, reference: Reference, config: Descriptor) -> Platform:
@@ -73,5 +89,5 @@ async def _platform(client: RegistryClient, reference: Reference, config: Descri
     return Platform.normalised(parsed.os, parsed.architecture, parsed.variant)
 
 
-def _names(platform: Platform) -> tuple[str, str, str]:
+def _names(platform: Platform) -> _Names:
     return platform.os, platform.architecture, platform.variant

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from scow.errors import ScowError, Unauthenticated
+from scow.errors import ScowError
+from scow.images.registry import faults as registry_faults
 from scow.model.transfer import Credentials
 from scow.oci.reference import Reference
 from tests.harness.faultreg import (
@@ -346,7 +347,7 @@ def test_login(world: World, faulty: FaultRegistry) -> None:
     good = Credentials(SECRET.username, SECRET.password, server_address=faulty.address)
     assert world.run(world.store.check_credentials(good)) == ""
     bad = Credentials("someone", "nope", server_address=f"http://{faulty.address}/v2/")
-    with pytest.raises(Unauthenticated) as caught:
+    with pytest.raises(registry_faults.RegistryFailure) as caught:
         world.run(world.store.check_credentials(bad))
     url = f"http://{faulty.address}/v2/"
     assert caught.value.message == f"login attempt to {url} failed with status: 401 Unauthorized"

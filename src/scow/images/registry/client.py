@@ -14,7 +14,6 @@ from scow.images.registry import challenge, faults, token
 from scow.images.registry.certificates import context_for
 from scow.images.registry.download import Download, Origin
 from scow.images.registry.endpoint import DEFAULT_PORTS, Endpoint, RegistrySettings, endpoints, own_endpoints
-from scow.images.registry.token import LoginRefused
 from scow.images.registry.transport import Answer, Body, Transport, check_redirect
 from scow.model.transfer import Credentials
 from scow.oci import media
@@ -67,7 +66,9 @@ class RegistryClient:
             raise faults.from_answer(answer.status, answer.body, answer.reason, None, answer.headers)
 
     async def login(self) -> str:
-        """Check the credentials. Returns an identity token or ""; LoginRefused when they are not accepted."""
+        """Check the credentials. Returns an identity token or "". LoginRefused when a token server does not accept them,
+        RegistryFailure when the registry itself does not (that is what Docker tells apart).
+        """
         bearer = self._challenge("bearer")
         url = f"{self.endpoint.url}/v2/"
         if bearer is not None:
@@ -77,10 +78,12 @@ class RegistryClient:
             headers = {"Authorization": f"Bearer {granted.text}"}
         else:
             granted = None
+            if self._challenges and not self._has_credentials():
+                raise faults.RegistryFailure(f'Get "{url}": no basic auth credentials')
             headers = {"Authorization": token.basic(self._credentials)}
         answer = await self._transport.fetch("GET", url, _SMALL, headers)
         if answer.status != 200:
-            raise LoginRefused(f"login attempt to {url} failed with status: {answer.status} {answer.reason}")
+            raise faults.RegistryFailure(f"login attempt to {url} failed with status: {answer.status} {answer.reason}")
         return granted.refresh if granted else ""
 
     async def manifest(self, reference: Reference) -> tuple[bytes, str]:
@@ -179,7 +182,8 @@ class RegistryClient:
         self._challenges = found or self._challenges
         self._tokens.clear()
         if not self._has_credentials() and self._challenge("bearer") is None:
-            raise faults.RegistryFailure(f'Head "{url}": no basic auth credentials')
+            where = f'Head "{url}": ' if actions == "pull" else ""
+            raise faults.RegistryFailure(f"{where}no basic auth credentials")
         return True
 
     async def _authorization(self, scopes: tuple[str, ...]) -> dict[str, str]:
