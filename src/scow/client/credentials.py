@@ -50,7 +50,7 @@ def helper_of(config: Config, server: str) -> str:
     """
     settings = config.data.get("credHelpers")
     store = config.data.get("credsStore")
-    own = settings.get(server) if isinstance(settings, dict) else settings
+    own = settings.get(server) if isinstance(settings, dict) else settings and [settings]
     for key, helper in (("credHelpers", own), ("credsStore", store)):
         if helper is None or helper == "":
             continue

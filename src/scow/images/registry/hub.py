@@ -1,5 +1,6 @@
 """Searching a hub: the old index API, which Docker Hub still has: GET /v1/search?q=TERM&n=NUMBER."""
 
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -31,7 +32,7 @@ async def search(term: str, limit: int, settings: RegistrySettings, credentials:
     headers = {"Authorization": token.basic(credentials)} if credentials and credentials.password else {}
     last: ScowError | None = None
     for endpoint in own_endpoints(host, settings):
-        transport = Transport(lambda endpoint=endpoint: context_for(endpoint, settings), settings.policy)
+        transport = Transport(partial(context_for, endpoint, settings), settings.policy)
         try:
             url = f"{endpoint.url}/v1/search?q={quote(wanted, safe='')}&n={limit}"
             answer = await transport.fetch("GET", url, _ANSWER_LIMIT, headers)
