@@ -88,6 +88,9 @@ class Peer:
         for item in json.loads(self.api("GET", "/containers/json?all=1")[1]):
             self.api("DELETE", f"/containers/{item['Id']}?force=1")
 
+    def push(self, reference: str) -> None:
+        self.call("push", "-q", reference)
+
     def give(self, reference: str, name: str) -> None:
         """Make an image of a registry known under a short name."""
         self.pull(reference)
@@ -199,6 +202,9 @@ class Podman(Peer):
 
     def pull(self, reference: str) -> None:
         self.call("pull", "-q", "--tls-verify=false", reference)
+
+    def push(self, reference: str) -> None:
+        self.call("push", "-q", "--tls-verify=false", reference)
 
     def give(self, reference: str, name: str) -> None:
         self.pull(reference)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench import images
 from bench.engines import Peer, parents, private, spawn, timed, tree
+from tests.harness.registry import Registry
 
 LINE = b"x" * 99 + b"\n"
 
@@ -214,6 +215,7 @@ class Bench:
 
     def row_pull(self) -> None:
         saves = self.row("save", "save: the image of many files", "s", goal="1.5×")
+        pushes = self.row("push", "push to a registry that has nothing: the image of many files", "s", goal="1.5×")
         with images.server(self.quick) as made:
             for key, title, reference in made:
                 row = self.row(f"pull-{key}", f"pull and unpack: {title}", "s", goal="2×")
@@ -226,6 +228,7 @@ class Bench:
                             peer.pull(reference)
                             took = time.perf_counter() - start
                             saved = self.save(peer, reference) if key == "many" else None
+                            pushed = self.push(peer, reference) if key == "many" else None
                             peer.call("rmi", "-f", reference)
                         except RuntimeError as error:
                             row.notes[column] = str(error)[:200]
@@ -234,6 +237,22 @@ class Bench:
                             row.add(column, took)
                             if saved is not None:
                                 saves.add(column, saved)
+                            if pushed is not None:
+                                pushes.add(column, pushed)
+
+    def push(self, peer: Peer, reference: str) -> float:
+        """Seconds that pushing an image takes. The registry is a new one: nothing is there, nothing can be mounted."""
+        registry = Registry()
+        try:
+            name = f"{registry.address}/bench/pushed:1"
+            peer.call("tag", reference, name)
+            start = time.perf_counter()
+            peer.push(name)
+            took = time.perf_counter() - start
+            peer.call("rmi", name)
+            return took
+        finally:
+            registry.close()
 
     def save(self, peer: Peer, reference: str) -> float:
         """Seconds that saving an image to a file takes."""
