@@ -7,10 +7,11 @@ digest, size and diff id have proven right; a failure leaves nothing.
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from scow.errors import Cancelled, DataLoss, ScowError
+from scow.images.ahead import Ahead
 from scow.images.archive.limits import DEFAULT, InvalidArchive, Limits
 from scow.images.archive.reader import TarReader
 from scow.images.blobs import BlobStore, Ingest
@@ -20,6 +21,7 @@ from scow.images.unpack import Unpacked, Unpacker
 from scow.oci.descriptor import Descriptor
 
 _REPLAYED = 1 << 20
+_LARGE = 8 << 20
 
 
 class CorruptLayer(DataLoss):
@@ -115,7 +117,11 @@ def unpack_layer(incoming: "_Incoming", descriptor: Descriptor, diff_id: str, tr
     try:
         try:
             plain = Decompressed(incoming, limits)
-            unpacked = unpack_into(trees.path(directory), plain, limits)
+            if descriptor.size < _LARGE:  # not worth a thread
+                unpacked = unpack_into(trees.path(directory), plain, limits)
+            else:
+                with closing(Ahead(plain)) as ahead:
+                    unpacked = unpack_into(trees.path(directory), ahead, limits)
         except InvalidArchive:
             incoming.check(descriptor)  # bytes that are wrong altogether are the better message
             raise
