@@ -22,6 +22,7 @@ from scow.oci.reference import Reference
 
 MONOLITHIC = 1 << 20
 """Up to this size a blob goes up with the request that closes its session: one round trip less."""
+_SESSIONS = 256
 _LEAST_CHUNK = 1 << 20
 _LARGEST_CHUNK = 1 << 40
 _SUCCESS = frozenset({200, 201, 202, 204})
@@ -128,7 +129,7 @@ class Uploader:
         while True:
             try:
                 session = session or await self.begin()
-                self.sessions[key] = session.location
+                self._remember(key, session)
                 told(session.offset)
                 await self._through(session, descriptor, read, told)
                 self.sessions.pop(key, None)
@@ -244,6 +245,11 @@ class Uploader:
         chunk = before.chunk if before else _LARGEST_CHUNK
         least = answer.headers.get("oci-chunk-min-length", "")
         return Session(location, offset, max(chunk, int(least) if least.isdigit() and len(least) < 12 else 0))
+
+    def _remember(self, key: str, session: Session) -> None:
+        while len(self.sessions) >= _SESSIONS:
+            del self.sessions[next(iter(self.sessions))]
+        self.sessions[key] = session.location
 
     def _path(self, rest: str) -> str:
         return f"/v2/{self.reference.path}/{rest}"
