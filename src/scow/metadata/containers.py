@@ -67,5 +67,5 @@ class ContainerStore:
 
     async def delete(self, container_id: str) -> None:
         await self._database.write(
-            lambda connection: connection.execute("delete from containers where id = ?", (container_id,))
+            lambda connection: connection.execute("delete from containers where id = ?", (container_id,)), frees=True
         )

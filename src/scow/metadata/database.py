@@ -7,17 +7,19 @@ When `write` returns, its change is on disk.
 
 import asyncio
 import contextlib
+import os
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from scow.errors import DataLoss
+from scow.errors import DataLoss, ResourceExhausted, Unavailable
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 _MAX_GROUP = 64
+_RESERVE = 256 << 10  # bytes held back, so that something can be deleted when the disk is full
 
 
 class Database:
@@ -27,17 +29,18 @@ class Database:
 
     def __init__(self, path: str, migrations: Sequence[tuple[int, Sequence[str]]]) -> None:
         self._path = path
+        self._reserve = f"{path}-reserve"
         self._local = threading.local()
         self._queue: queue.SimpleQueue[tuple[Work, Callable[[Any, BaseException | None], None]] | None] = (
             queue.SimpleQueue()
         )
-        connection = self._open()
         try:
-            _migrate(connection, migrations)
+            with contextlib.closing(self._open()) as connection:
+                _migrate(connection, migrations)
         except sqlite3.DatabaseError as error:
-            raise DataLoss(f"cannot open the database {path}: {error}") from error
-        finally:
-            connection.close()
+            typed = _typed(error, path)
+            raise DataLoss(f"cannot open the database {path}: {error}") if typed is error else typed from error
+        self._keep_reserve()
         self._thread = threading.Thread(target=self._serve, name="database", daemon=True)
         self._thread.start()
 
@@ -56,11 +59,24 @@ class Database:
             connection = self._local.connection = self._open()
         return list(connection.execute(sql, parameters))
 
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def write(self, work: Callable[[sqlite3.Connection], T], *, frees: bool = False) -> T:
         """Run `work(connection)` in the writer's transaction; returns its value once it is durable.
 
         Cancelling the caller does not undo the write. `work` must not commit and must not keep the connection.
+        ResourceExhausted when the disk is full; with `frees` (it lets go of something) the reserve is used up first.
         """
+        try:
+            return await self._write(work)
+        except ResourceExhausted:
+            if not frees:
+                raise
+            try:
+                os.unlink(self._reserve)
+            except FileNotFoundError:
+                pass
+        return await self._write(work)
+
+    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -106,12 +122,29 @@ class Database:
             while len(group) < _MAX_GROUP and not self._queue.empty():
                 group.append(self._queue.get())
             stopping = None in group
-            _commit_group(connection, [item for item in group if item is not None])
+            _commit_group(connection, [item for item in group if item is not None], self._path)
+            if not os.path.exists(self._reserve):
+                self._keep_reserve()
         connection.close()
+
+    def _keep_reserve(self) -> None:
+        """Hold back some room; where there is none now, later."""
+        try:
+            fd = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return
+        try:
+            os.posix_fallocate(fd, 0, _RESERVE)
+        except OSError:
+            os.unlink(self._reserve)
+        finally:
+            os.close(fd)
 
 
 def _commit_group(
-    connection: sqlite3.Connection, group: Sequence[tuple[Work, Callable[[Any, BaseException | None], None]]]
+    connection: sqlite3.Connection,
+    group: Sequence[tuple[Work, Callable[[Any, BaseException | None], None]]],
+    path: str,
 ) -> None:
     if not group:
         return
@@ -122,19 +155,31 @@ def _commit_group(
             connection.execute("savepoint one")
             try:
                 value = work(connection)
-            except Exception as error:  # noqa: BLE001 - it belongs to the caller, whatever it is
+            except Exception as error:  # it belongs to the caller, whatever it is
+                if not connection.in_transaction:  # on a full disk, SQLite itself has undone all
+                    raise
                 connection.execute("rollback to one")
-                outcomes.append((done, None, error))
+                outcomes.append((done, None, _typed(error, path)))
             else:
                 outcomes.append((done, value, None))
             connection.execute("release one")
         connection.execute("commit")
-    except sqlite3.Error as error:  # the disk is full or broken: nothing of the group happened
+    except Exception as error:  # noqa: BLE001 - the disk is full or broken: nothing of the group happened
         if connection.in_transaction:
             connection.execute("rollback")
-        outcomes = [(done, None, error) for _, done in group]
+        outcomes = [(done, None, _typed(error, path)) for _, done in group]
     for done, value, error_or_none in outcomes:
         done(value, error_or_none)
+
+
+def _typed(error: BaseException, path: str) -> BaseException:
+    """What the machine does not let SQLite do, as an error for the user; any other as it is."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return ResourceExhausted(f"cannot write to {path}: no space left on device")
+    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return Unavailable(f"cannot use the database {path}: {error}")
+    return error
 
 
 def _migrate(connection: sqlite3.Connection, migrations: Sequence[tuple[int, Sequence[str]]]) -> None:

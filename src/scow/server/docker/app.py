@@ -40,7 +40,12 @@ def build_app(engine: Engine, wiring: Wiring | None = None) -> Handler:
             raise
         except ScowError as error:
             _answer(request, error)
-        except Exception:
+        except Exception as error:
+            known = errors.of_system(error) if isinstance(error, OSError) else None
+            if known is not None:
+                _log.warning("%s %s failed: %s", request.method, request.path, known.message)
+                _answer(request, known)
+                return
             _log.exception("%s %s failed", request.method, request.path)
             if request.answered:
                 raise

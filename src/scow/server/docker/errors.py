@@ -1,5 +1,7 @@
 """From error kinds to HTTP statuses. The only place that knows both."""
 
+import errno
+
 import msgspec
 
 from scow import errors
@@ -41,6 +43,17 @@ def status_of(error: errors.ScowError) -> int:
         if status is not None:
             return status
     return 500
+
+
+_EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+def of_system(error: OSError) -> errors.ResourceExhausted | None:
+    """The machine's own limits, which can be met anywhere, as an error for the client; None for anything else."""
+    if error.errno not in _EXHAUSTED:
+        return None
+    words = (error.strerror or errno.errorcode[error.errno]).lower()
+    return errors.ResourceExhausted(f"{error.filename}: {words}" if error.filename else words)
 
 
 def body_of(message: str) -> bytes:
