@@ -1,18 +1,24 @@
 """Does overlayfs work on a data root? Tried once with a mount that is never attached anywhere."""
 
+import errno
 import os
 import shutil
 import tempfile
 
 from scow.linux import libc
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 def overlay_works(data_root: str) -> bool:
-    """Whether directories below `data_root` can be the lower, upper and work directory of an overlay."""
+    """Whether directories below `data_root` can be the lower, upper and work directory of an overlay.
+
+    A full disk tells nothing: then it is assumed, lest a daemon that starts there copies images for the rest of its life.
+    """
     try:
         directory = tempfile.mkdtemp(prefix="probe-", dir=data_root)
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno in _FULL
     try:
         for name in ("lower", "upper", "work"):
             os.mkdir(f"{directory}/{name}")
@@ -27,7 +33,7 @@ def overlay_works(data_root: str) -> bool:
             os.close(context)
         os.setxattr(f"{directory}/upper", "trusted.overlay.opaque", b"y")
         return True
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno in _FULL
     finally:
         shutil.rmtree(directory, ignore_errors=True)
