@@ -142,6 +142,8 @@ class Transport:
                 read_bufsize=1 << 20,
                 trust_env=False,  # it would also read passwords from .netrc
             )
+            # It would try idempotent requests a second time by itself: ten attempts where the policy says five.
+            self._session._retry_connection = False
         secure = url.startswith("https:")
         if secure and self._tls is None:
             self._tls = self._context()
