@@ -15,8 +15,8 @@ from scow.model.task import Attachment as Attachment
 from scow.model.task import ExitStatus as ExitStatus
 from scow.model.task import LogTarget as LogTarget
 from scow.model.task import TaskSpec as TaskSpec
-from scow.model.transfer import Credentials as Credentials
 from scow.model.transfer import Checked, Loaded
+from scow.model.transfer import Credentials as Credentials
 from scow.model.transfer import Found as Found
 from scow.model.transfer import PullProgress as PullProgress
 from scow.model.transfer import PushedTag as PushedTag
@@ -143,6 +143,9 @@ class ImageStore(Protocol):
     ) -> Sequence[Image]:
         """`pull` for every tag of a repository, one after the other."""
 
+    async def forget_downloads(self) -> int:
+        """Remove what broken pulls have left for the next ones; returns the bytes."""
+
     async def push(
         self,
         reference: Reference,
@@ -248,6 +251,9 @@ class NetworkCatalog(Protocol):
 
     def networks(self) -> Sequence[Network]:
         """bridge, host and none, then the user's, oldest first."""
+
+    def host_changes(self) -> Sequence[str]:
+        """What scow has changed of the host's settings, one sentence each."""
 
     async def create(self, request: NetworkRequest) -> Network:
         """A network that containers can be on when this returns; on an error nothing is left. Conflict when the name is

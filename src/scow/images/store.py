@@ -61,6 +61,9 @@ class LocalImageStore:
 
         return await pull_all(self.parts, repository, platform, credentials, progress)
 
+    async def forget_downloads(self) -> int:
+        return await self.parts.run(self.parts.blobs.forget_older, 0.0)
+
     async def push(
         self,
         reference: Reference,

@@ -15,7 +15,7 @@ _FILTERS = frozenset({"dangling", "label", "label!", "until"})
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What a prune did; `freed` is in bytes of layers that are gone."""
+    """What a prune did; `freed` is in bytes of layers and broken downloads that are gone."""
 
     removed: tuple[Removed, ...]
     freed: int
@@ -42,6 +42,8 @@ async def prune(engine: Engine, filters: Filters) -> Pruned:
             except ScowError:  # in use, or gone meanwhile
                 continue
     freed = sum(sizes.get(item.deleted, 0) for item in removed)
+    if not until and not filters.keys() & {"label", "label!"}:
+        freed += await engine.images.forget_downloads()
     engine.events.publish(Event("image", "prune", "", {"reclaimed": str(freed)}, engine.clock()))
     return Pruned(tuple(removed), freed)
 
