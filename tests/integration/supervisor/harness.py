@@ -154,8 +154,8 @@ def joined(data: bytes, stream: int = 1) -> bytes:
     return b"".join(text for number, text in unframe(data) if number == stream)
 
 
-async def eventually(check: Callable[[], bool], timeout: float = 5) -> None:
-    """Wait until it is so."""
+async def eventually(check: Callable[[], bool], timeout: float = 20) -> None:
+    """Wait until it is so. The limit is for machines where a start takes seconds."""
     async with asyncio.timeout(timeout):
         while not check():
             await asyncio.sleep(0.01)

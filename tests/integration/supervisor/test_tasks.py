@@ -43,7 +43,7 @@ def run(shared: Area) -> Iterator[Callable[[Callable[[Area, Supervisor], Awaitab
             supervisor = shared.supervisor()
             await supervisor.start()
             try:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(60):
                     await body(shared, supervisor)
                 for container_id in os.listdir(f"{shared.exec_root}/tasks"):
                     await supervisor.forget(container_id)
