@@ -107,7 +107,9 @@ def tables(slot: Slot) -> list[tuple[str, str]]:
 
 def bridges(slot: Slot) -> set[str]:
     """The slot's bridge, and those of its networks: the daemon's rules name them."""
-    out = subprocess.run(["nft", "list", "set", "inet", f"scow_{slot.bridge}", "bridges"], capture_output=True, text=True)
+    out = subprocess.run(
+        ["nft", "list", "set", "inet", f"scow_{slot.bridge}", "bridges"], capture_output=True, text=True
+    )
     return {slot.bridge, *re.findall(r'"([^"]+)"', out.stdout)}
 
 

@@ -139,6 +139,7 @@ class Info(msgspec.Struct):
     ProductLicense: str | UnsetType
     CDISpecDirs: list[str]
     Warnings: list[str] | None
+    HostChanges: list[str] | UnsetType = UNSET  # scow's own
 
 
 class EventActor(msgspec.Struct):

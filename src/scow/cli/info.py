@@ -82,6 +82,8 @@ def server_text(info: dict[str, Any]) -> str:
     out += _registries(info.get("RegistryConfig") or {})
     out.append(f" Live Restore Enabled: {_word(info['LiveRestoreEnabled'])}")
     out += _given(info, " Product License", "ProductLicense")
+    if info.get("HostChanges"):
+        out += [" Host Changes:", *(f"  {change}" for change in info["HostChanges"])]
     pools = info.get("DefaultAddressPools") or ()
     if pools:
         out += [" Default Address Pools:", *(f"   Base: {pool['Base']}, Size: {pool['Size']}" for pool in pools)]

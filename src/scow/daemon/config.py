@@ -29,6 +29,9 @@ class Config:
     bridge: str = ""
     bip: str = ""
     mtu: int = 0
+    ip: str = ""  # where ports are published that name no address
+    default_address_pools: tuple[dict[str, Any], ...] = ()
+    publish_policy: str = "docker"  # docker, loopback, host-firewall
     insecure_registries: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()
     log_driver: str = "json-file"
@@ -63,6 +66,8 @@ def parse(arguments: Sequence[str]) -> Config:
     if "default_shm_size" in flags:
         flags["default_shm_size"] = size("--default-shm-size", flags["default_shm_size"])
     from_file = _read_file(file or DEFAULT_CONFIG_FILE, required=file is not None)
+    if "default_address_pools" in flags:
+        flags["default_address_pools"] = tuple(_pool(word) for word in flags["default_address_pools"])
     lists = {"insecure_registries", "registry_mirrors", "dns", "dns_search", "dns_opts", "labels", "hosts"}
     both = sorted((flags.keys() & from_file.keys()) - lists)
     if both:
@@ -94,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
         ("group", "group of the unix socket"),
         ("bridge", "name of the bridge (default scow0)"),
         ("bip", "address and prefix of the bridge, e.g. 172.29.0.1/16"),
+        ("ip", "address to publish ports at that name none (default: everywhere)"),
+        ("publish-policy", "docker, loopback (ports that name no address) or host-firewall (its INPUT rules decide)"),
         ("log-driver", "default log driver (json-file or none)"),
         ("cgroup-parent", "cgroup below which containers live"),
         ("tlscacert", "CA certificate that clients must show"),
@@ -113,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         ("dns-search", "dns_search"),
         ("dns-opt", "dns_opts"),
         ("default-ulimit", "default_ulimits"),
+        ("default-address-pool", "default_address_pools"),
         ("label", "labels"),
     ):
         add(f"--{name}", dest=target, action="append", metavar="VALUE")
@@ -151,6 +159,8 @@ def _read_file(path: str, *, required: bool) -> dict[str, Any]:
 
 def _convert(path: str, key: str, value: object, default: object) -> object:
     """A JSON value as the field's type."""
+    if key == "default-address-pools" and isinstance(value, list):
+        return tuple(_checked_pool(item) for item in value)
     if key == "default-ulimits" and isinstance(value, dict):
         return tuple(f"{name}={item['Soft']}:{item['Hard']}" for name, item in value.items())
     if key == "default-shm-size" and isinstance(value, str):
@@ -162,6 +172,22 @@ def _convert(path: str, key: str, value: object, default: object) -> object:
     if type(value) is type(default):
         return value
     raise InvalidArgument(f"{path}: {key} has a value of the wrong type: {value!r}")
+
+
+def _pool(word: str) -> dict[str, Any]:
+    """base=10.10.0.0/16,size=24"""
+    return _checked_pool(dict(part.partition("=")[::2] for part in word.split(",")))
+
+
+def _checked_pool(item: object) -> dict[str, Any]:
+    """{"base": "10.10.0.0/16", "size": 24}"""
+    try:
+        assert isinstance(item, dict) and item.keys() == {"base", "size"}
+        base, length = ipaddress.ip_network(str(item["base"])), int(item["size"])
+        assert base.prefixlen <= length <= base.max_prefixlen - 2
+    except (ValueError, AssertionError, TypeError):
+        raise InvalidArgument(f"default-address-pools: want a base and a size of its parts, got {item!r}") from None
+    return {"base": str(base), "size": length}
 
 
 def _pair(flag: str, word: str) -> tuple[str, str]:
@@ -188,6 +214,8 @@ def _check(config: Config) -> Config:
             ipaddress.IPv4Interface(config.bip)
         except ValueError:
             raise InvalidArgument(f"bip: not an IPv4 address with a prefix: {config.bip!r}") from None
+    if config.publish_policy not in ("docker", "loopback", "host-firewall"):
+        raise InvalidArgument(f"publish-policy: want docker, loopback or host-firewall, got {config.publish_policy!r}")
     for host in config.hosts:
         if not host.startswith(("unix://", "tcp://")):
             raise InvalidArgument(f"host: unix:// or tcp:// is wanted, got {host!r}")

@@ -59,6 +59,9 @@ def build(config: Config) -> Parts:
         bridge=config.bridge or "scow0",
         bip=config.bip,
         mtu=config.mtu,
+        default_address=config.ip,
+        address_pools=tuple((pool["base"], int(pool["size"])) for pool in config.default_address_pools),
+        publish_policy=config.publish_policy,
         names=Names(f"{config.exec_root}/network"),
     )
     containers = ContainerRegistry(ContainerStore(database))

@@ -44,6 +44,7 @@ class SystemInfo:
     file_descriptors: int
     event_listeners: int
     system_time: int
+    host_changes: tuple[str, ...] = ()
 
 
 def info(engine: Engine) -> SystemInfo:
@@ -87,6 +88,7 @@ def info(engine: Engine) -> SystemInfo:
         file_descriptors=len(os.listdir("/proc/self/fd")),
         event_listeners=engine.events.listeners,
         system_time=engine.clock(),
+        host_changes=tuple(engine.networking.host_changes()),
     )
 
 

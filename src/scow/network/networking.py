@@ -214,6 +214,15 @@ class HostNetworking:
     def networks(self) -> Sequence[Network]:
         return [one for one in self._catalog.networks() if not (one.name == _BRIDGE and self._name == "none")]
 
+    def host_changes(self) -> Sequence[str]:
+        told = []
+        for change in self._store.changes():
+            if change.what == "sysctl":
+                told.append(f"{change.object}={change.after} (was {change.before})")
+            elif change.what == "rule":
+                told.append(f"a rule with the comment {change.after!r} in {change.object}")
+        return told
+
     async def create(self, request: NetworkRequest) -> Network:
         self._require()
         return await self._catalog.create(request)

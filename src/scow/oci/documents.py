@@ -38,9 +38,7 @@ def _value(data: bytes, what: str, limit: int) -> Any:
     if len(data) > limit:
         raise InvalidDocument(f"{what} has {len(data)} bytes, more than the {limit} allowed")
     try:
-        return json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique, parse_int=_integer, parse_constant=_constant
-        )
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_int=_integer, parse_constant=_constant)
     except InvalidDocument as error:
         raise InvalidDocument(f"{what}: {error.message}") from None
     except RecursionError:  # the C scanner counts its depth by the interpreter's recursion limit

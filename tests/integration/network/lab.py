@@ -124,9 +124,7 @@ Behaviour = Callable[[Message, str], "bytes | None"]
 
 def address_answer(query: Message, address: str = "192.0.2.7", count: int = 1) -> bytes:
     asked = query.questions[0]
-    records = tuple(
-        Record(asked.name, message.A, message.IN, 5, socket.inet_aton(address)) for _ in range(count)
-    )
+    records = tuple(Record(asked.name, message.A, message.IN, 5, socket.inet_aton(address)) for _ in range(count))
     return message.encode(message.reply(query, 0, records))
 
 

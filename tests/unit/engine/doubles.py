@@ -155,6 +155,9 @@ class FakeNetworking:
 
     async def rename(self, container_id: str, name: str) -> None: ...
 
+    def host_changes(self) -> Sequence[str]:
+        return ()
+
     async def release(self, container_id: str) -> None:
         self.connected.pop(container_id, None)
 

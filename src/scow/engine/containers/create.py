@@ -140,7 +140,9 @@ def _resolve_modes(engine: Engine, host: HostConfig) -> HostConfig:
             return mode
         return "container:" + engine.containers.find(mode.removeprefix("container:")).container.id
 
-    return replace(host, network_mode=by_id(host.network_mode), ipc_mode=by_id(host.ipc_mode), pid_mode=by_id(host.pid_mode))
+    return replace(
+        host, network_mode=by_id(host.network_mode), ipc_mode=by_id(host.ipc_mode), pid_mode=by_id(host.pid_mode)
+    )
 
 
 def _network_owner(engine: Engine, host: HostConfig) -> ContainerConfig | None:

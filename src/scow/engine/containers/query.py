@@ -124,9 +124,7 @@ def _name(container: Container, value: str) -> bool:
 
 
 def _network(container: Container, value: str) -> bool:
-    return any(
-        value == wish.network or (value and wish.network_id.startswith(value)) for wish in wishes.of(container)
-    )
+    return any(value == wish.network or (value and wish.network_id.startswith(value)) for wish in wishes.of(container))
 
 
 def _volume(container: Container, value: str) -> bool:

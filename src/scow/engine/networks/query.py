@@ -25,9 +25,7 @@ def list_networks(engine: Engine, filters: Mapping[str, Sequence[str]] | None = 
         raise InvalidArgument('got more than one value for filter key "dangling"')
     for value in dangling:
         if value not in ("true", "1", "false", "0"):
-            raise InvalidArgument(
-                'invalid value for filter \'dangling\', must be "true" (or "1"), or "false" (or "0")'
-            )
+            raise InvalidArgument('invalid value for filter \'dangling\', must be "true" (or "1"), or "false" (or "0")')
         wanted["dangling"] = (value,)
     return [network for network in engine.networking.networks() if _allowed(engine, network, wanted)]
 

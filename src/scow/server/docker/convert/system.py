@@ -60,7 +60,7 @@ def show_info(info: SystemInfo) -> wire.Info:
         Images=info.images,
         Driver=info.storage_driver,
         DriverStatus=[["Backing Filesystem", info.backing_filesystem], ["Supports d_type", "true"]],
-        Plugins=wire.PluginLists(["local"], ["bridge", "host", "null"], None, list(info.log_drivers)),
+        Plugins=wire.PluginLists(["local"], ["bridge", "host", "macvlan", "null"], None, list(info.log_drivers)),
         MemoryLimit=True,
         SwapLimit=True,
         KernelMemoryTCP=False if old_cgroups else UNSET,
@@ -112,4 +112,5 @@ def show_info(info: SystemInfo) -> wire.Info:
         ProductLicense=UNSET,
         CDISpecDirs=[],
         Warnings=list(info.warnings) or None,
+        HostChanges=list(info.host_changes) or UNSET,
     )
