@@ -166,3 +166,9 @@ class Change(msgspec.Struct):
 class PruneContainers(msgspec.Struct):
     ContainersDeleted: list[str] | None
     SpaceReclaimed: int
+
+
+class Updated(msgspec.Struct):
+    """POST /containers/{id}/update."""
+
+    Warnings: list[str] | None

@@ -15,6 +15,10 @@ class CreateBody(Config, forbid_unknown_fields=True):
     NetworkingConfig: NetworkingSettings | None = None
 
 
+class UpdateBody(HostSettings, forbid_unknown_fields=True):
+    """POST /containers/{id}/update: limits, and the restart policy; of the other fields none may be set."""
+
+
 class IdWarnings(msgspec.Struct):
     Id: str
     Warnings: list[str]

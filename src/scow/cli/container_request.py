@@ -137,7 +137,7 @@ def _host_config(flags: Flags, console: tuple[int, int]) -> dict[str, Any]:
         if log_driver == "none":
             raise ValueError("invalid logging opts for driver none")
         log_options = mapping(flags.items("log-opt"))
-    restart = _restart(flags.text("restart"))
+    restart = restart_policy(flags.text("restart"))
     if flags.on("rm") and restart["Name"] not in ("no", ""):
         raise ValueError("conflicting options: cannot specify both --restart and --rm")
     return {
@@ -184,7 +184,8 @@ def _mode(flags: Flags, option: str, word: str, allowed: tuple[str, ...], prefix
     raise ValueError(f"--{option}: invalid {word} mode")
 
 
-def _restart(text: str) -> dict[str, Any]:
+def restart_policy(text: str) -> dict[str, Any]:
+    """`name[:count]` as the API wants it."""
     name, colon, count = text.partition(":")
     if colon and not name:
         raise ValueError("invalid restart policy format: no policy provided before colon")

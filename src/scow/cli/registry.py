@@ -35,10 +35,12 @@ COMMANDS = {
     "save": "save",
     "search": "search",
     "start": "start",
+    "stats": "stats",
     "stop": "stop",
     "tag": "tag",
     "top": "top",
     "unpause": "unpause",
+    "update": "update",
     "version": "version",
     "wait": "wait",
 }
@@ -66,9 +68,11 @@ GROUPS = {
         "rm": "rm",
         "run": "run",
         "start": "start",
+        "stats": "stats",
         "stop": "stop",
         "top": "top",
         "unpause": "unpause",
+        "update": "update",
         "wait": "wait",
     },
     "image": {
@@ -114,10 +118,10 @@ GROUPS = {
 # Known to Docker's users and not there yet: refused by name.
 UNSUPPORTED = frozenset(
     "build builder buildx checkpoint compose config context cp node plugin "
-    "secret service stack stats swarm trust update".split()
+    "secret service stack swarm trust".split()
 )
 UNSUPPORTED_IN_GROUP = {
-    "container": frozenset("cp stats update".split()),
+    "container": frozenset(("cp",)),
     "image": frozenset(("build",)),
     "manifest": frozenset("annotate create push rm".split()),
     "network": frozenset(),

@@ -67,6 +67,9 @@ class Task(Protocol):
     async def pids(self) -> list[int]:
         """Host pids of every process in the container's cgroup."""
 
+    async def limit(self, resources: Mapping[str, Any]) -> None:
+        """Put other limits in force: sections of a spec's linux.resources, whole. InvalidArgument when the kernel refuses."""
+
     def figures(self) -> tuple[int, dict[str, Any]]:
         """(version of its control groups, their raw figures: see linux.cgroup). Blocks a little: call it in a thread."""
 

@@ -59,6 +59,9 @@ class Cgroup(Protocol):
     def oom_event_fd(self) -> int | None:
         """An fd that polls ready (POLLIN in version 1, POLLPRI in version 2) on a new kill; None where there is none."""
 
+    def update(self, resources: Mapping[str, Any]) -> None:
+        """Apply limits (not devices) of a spec's linux.resources. InvalidArgument names what the kernel refuses."""
+
     def stats(self) -> dict[str, Any]:
         """Raw figures: memory, cpu (nanoseconds), pids, blkio."""
 

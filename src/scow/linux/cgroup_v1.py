@@ -90,7 +90,7 @@ class CgroupV1:
         self._restrict_devices(resources.get("devices") or ())
 
     def update(self, resources: Mapping[str, Any]) -> None:
-        """Apply limits (not devices, not cpuset) of a spec's linux.resources."""
+        """Apply limits (not devices) of a spec's linux.resources."""
         self._limit_memory(resources.get("memory") or {})
         self._limit_cpu(resources.get("cpu") or {})
         limit = (resources.get("pids") or {}).get("limit")
@@ -110,6 +110,8 @@ class CgroupV1:
             "reservation": "memory.soft_limit_in_bytes",
             "swappiness": "memory.swappiness",
         }
+        if self._grows(memory.get("swap") or 0):  # the kernel never lets memory be more than memory and swap
+            files = {key: files[key] for key in ("swap", "limit", "reservation", "swappiness")}
         for key, name in files.items():
             value = memory.get(key)
             if value is None or (value == 0 and key != "swappiness"):
@@ -123,6 +125,12 @@ class CgroupV1:
         if memory.get("disableOOMKiller"):
             cgroup_files.write(self._place("memory", "oom control"), "memory.oom_control", "1")
 
+    def _grows(self, swap: int) -> bool:
+        """Whether this is more memory and swap than there is now."""
+        place = self._by_controller.get("memory")
+        now = cgroup_files.read(place, "memory.memsw.limit_in_bytes") if place and swap else ""
+        return now.isdigit() and (swap < 0 or swap > int(now))
+
     def _limit_cpu(self, cpu: Mapping[str, Any]) -> None:
         files = {
             "shares": "cpu.shares",
@@ -134,6 +142,9 @@ class CgroupV1:
         for key, name in files.items():
             if cpu.get(key):
                 cgroup_files.write(self._place("cpu", f"cpu {key}"), name, str(cpu[key]), f"cpu {key}")
+        for key in ("cpus", "mems"):
+            if cpu.get(key):
+                cgroup_files.write(self._place("cpuset", f"cpuset {key}"), f"cpuset.{key}", cpu[key], f"cpuset {key}")
 
     def _limit_blkio(self, blkio: Mapping[str, Any]) -> None:
         weight = blkio.get("weight")

@@ -54,6 +54,15 @@ class ContainerStore:
 
         await self._database.write(work)
 
+    async def set_record(self, container: Container) -> None:
+        """What was asked for has changed (its limits, its restart policy)."""
+        record = msgspec.json.encode(replace(container, status=Status()))
+        await self._database.write(
+            lambda connection: connection.execute(
+                "update containers set record = ? where id = ?", (record, container.id)
+            )
+        )
+
     async def set_status(self, container_id: str, status: Status) -> None:
         data = msgspec.json.encode(status)
         await self._database.write(

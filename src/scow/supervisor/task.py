@@ -2,7 +2,7 @@
 
 import asyncio
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from scow.errors import NotFound
@@ -208,6 +208,14 @@ class RunningTask:
         if self.exit.done():
             raise NotFound(f"container {self.id} has ended")
         return cgroup.open(self.cgroup_path).pids()
+
+    async def limit(self, resources: Mapping[str, Any]) -> None:
+        if self.exit.done():
+            raise NotFound(f"container {self.id} has ended")
+        try:
+            await asyncio.to_thread(cgroup.open(self.cgroup_path).update, resources)
+        except FileNotFoundError:
+            raise NotFound(f"container {self.id} has ended") from None
 
     def figures(self) -> tuple[int, dict[str, Any]]:
         if self._cgroup is None:

@@ -51,6 +51,8 @@ class FakeTask:
         self.pid, self.started_at = 4321, 1_000
         self.signals: list[int] = []
         self.frozen = False
+        self.limits: list[Any] = []
+        self.refusal: Exception | None = None
         self.size: tuple[int, int] | None = None
         self.attached: list[Attachment] = []
         self._exit: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
@@ -88,6 +90,11 @@ class FakeTask:
 
     async def pids(self) -> list[int]:
         return [self.pid]
+
+    async def limit(self, resources: Any) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.limits.append(resources)
 
     def figures(self) -> tuple[int, dict[str, Any]]:
         return 2, {"cpu": {"total": 7}}

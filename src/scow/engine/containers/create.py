@@ -10,7 +10,7 @@ from scow.engine.context import Engine
 from scow.engine.networks import wishes
 from scow.errors import Conflict, InvalidArgument, NotFound
 from scow.model import health
-from scow.model.container import Container, ContainerConfig, HostConfig, LogConfig, RestartPolicy, Status
+from scow.model.container import Container, ContainerConfig, HostConfig, LogConfig, Resources, RestartPolicy, Status
 from scow.model.image import Image
 from scow.model.network import EndpointWish
 
@@ -106,6 +106,7 @@ def _defaults(engine: Engine, host: HostConfig) -> HostConfig:
     return replace(
         host,
         log=log,
+        resources=_with_swap(host.resources),
         shm_size=host.shm_size or settings.default_shm_size,
         ipc_mode=host.ipc_mode or "private",
         cgroupns_mode=host.cgroupns_mode or "private",
@@ -113,6 +114,11 @@ def _defaults(engine: Engine, host: HostConfig) -> HostConfig:
         restart_policy=host.restart_policy if host.restart_policy.name else RestartPolicy(),
         runtime=host.runtime or "scow",
     )
+
+
+def _with_swap(limits: Resources) -> Resources:
+    """As much swap as memory, unless something else was asked for: it is the container's own from now on."""
+    return replace(limits, memory_swap=limits.memory * 2) if limits.memory > 0 == limits.memory_swap else limits
 
 
 def _image(engine: Engine, request: CreateRequest) -> Image:

@@ -7,7 +7,7 @@ from scow.engine.spec import capabilities, devices, mounts, resources, security
 from scow.errors import InvalidArgument
 from scow.logs import validation
 from scow.model import health
-from scow.model.container import ContainerConfig, HealthCheck, HostConfig
+from scow.model.container import ContainerConfig, HealthCheck, HostConfig, RestartPolicy
 
 _SYSCTL = re.compile(r"[a-z0-9_]+([./][a-zA-Z0-9_-]+)+\Z")
 _SYSCTL_ALLOWED = ("net.", "fs.mqueue.")
@@ -36,7 +36,7 @@ def check(config: ContainerConfig, host: HostConfig) -> None:
         raise InvalidArgument("conflicting options: hostname and the network mode")
     if host.uts_mode == "host" and (config.hostname or config.domainname):
         raise InvalidArgument("conflicting options: hostname and the UTS mode")
-    _check_restart(host)
+    check_policy(host.restart_policy, auto_remove=host.auto_remove)
     if host.health_on_failure not in health.ACTIONS:
         raise InvalidArgument(
             f"invalid HealthOnFailure {host.health_on_failure!r}: use one of 'none', 'kill', 'restart', or 'stop'"
@@ -124,8 +124,8 @@ def _check_modes(host: HostConfig) -> None:
             raise InvalidArgument("conflicting options: dns and the network mode")
 
 
-def _check_restart(host: HostConfig) -> None:
-    policy = host.restart_policy
+def check_policy(policy: RestartPolicy, *, auto_remove: bool) -> None:
+    """InvalidArgument for one that cannot be."""
     if policy.name not in _POLICIES:
         raise InvalidArgument(
             f"invalid restart policy: unknown policy '{policy.name}'; "
@@ -135,7 +135,7 @@ def _check_restart(host: HostConfig) -> None:
         raise InvalidArgument("invalid restart policy: maximum retry count cannot be negative")
     if policy.maximum_retry_count and policy.name != "on-failure":
         raise InvalidArgument("invalid restart policy: maximum retry count can only be used with 'on-failure'")
-    if host.auto_remove and policy.name not in ("", "no"):
+    if auto_remove and policy.name not in ("", "no"):
         raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
 
 

@@ -16,6 +16,7 @@ from scow.server.docker import (
     stats,
     streams,
     system,
+    updating,
     volumes,
 )
 from scow.server.docker.absent import Handler, refused, refused_for_container, refused_for_image
@@ -52,7 +53,7 @@ ROUTES: dict[str, Handler] = {
     "POST /containers/*/stop": containers.stop_container,
     "POST /containers/*/restart": containers.restart_container,
     "POST /containers/*/kill": containers.kill_container,
-    "POST /containers/*/update": refused_for_container("updating a container"),
+    "POST /containers/*/update": updating.update_container,
     "POST /containers/*/rename": containers.rename_container,
     "POST /containers/*/pause": containers.pause_container,
     "POST /containers/*/unpause": containers.unpause_container,

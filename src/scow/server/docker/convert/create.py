@@ -122,7 +122,7 @@ def to_host(wire: WireHost) -> HostConfig:
         read_only_rootfs=wire.ReadonlyRootfs,
         security_opt=tuple(wire.SecurityOpt or ()),
         ulimits=tuple(Ulimit(limit.Name, limit.Soft, limit.Hard) for limit in wire.Ulimits or ()),
-        resources=_resources(wire),
+        resources=to_resources(wire),
         devices=tuple(
             Device(d.PathOnHost, d.PathInContainer or d.PathOnHost, d.CgroupPermissions or "rwm")
             for d in wire.Devices or ()
@@ -160,7 +160,8 @@ def _mounts(wire: WireHost) -> tuple[MountRequest, ...]:
     )
 
 
-def _resources(wire: WireHost) -> Resources:
+def to_resources(wire: WireHost) -> Resources:
+    """The limits."""
     swappiness, pids = wire.MemorySwappiness, wire.PidsLimit
     return Resources(
         memory=wire.Memory,

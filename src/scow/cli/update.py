@@ -1,0 +1,82 @@
+"""`scow update`: other limits, another restart policy."""
+
+from __future__ import annotations
+
+from scow.cli.command import UNLIMITED, Command, Exit
+from scow.cli.output import line, warn
+from scow.client.http1 import quote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from scow.cli.command import Session
+    from scow.cli.flags import Flags, Option
+
+_OPTIONS: tuple[Option, ...] = (
+    ("blkio-weight", "", "uint16", "0", "Relative block I/O weight from 10 to 1000, or 0 to disable"),
+    ("cpu-period", "", "int64", "", "CPU CFS period in microseconds"),
+    ("cpu-quota", "", "int64", "", "CPU CFS quota in microseconds"),
+    ("cpu-rt-period", "", "int64", "", "CPU real-time period in microseconds"),
+    ("cpu-rt-runtime", "", "int64", "", "CPU real-time runtime in microseconds"),
+    ("cpu-shares", "c", "int64", "", "CPU shares (relative weight)"),
+    ("cpus", "", "decimal", "", "Number of CPUs"),
+    ("cpuset-cpus", "", "string", "", "CPUs that may be used (0-3, 0,1)"),
+    ("cpuset-mems", "", "string", "", "Memory nodes that may be used (0-3, 0,1)"),
+    ("kernel-memory", "", "bytes", "0", ""),
+    ("memory", "m", "bytes", "0", "Memory limit"),
+    ("memory-reservation", "", "bytes", "0", "Soft memory limit"),
+    ("memory-swap", "", "swap", "0", "Limit of memory plus swap; -1 for unlimited swap"),
+    ("pids-limit", "", "int64", "", "Limit the number of processes (-1 for unlimited)"),
+    ("restart", "", "string", "", "Restart policy when a container exits"),
+)
+_FIELDS = {
+    "blkio-weight": "BlkioWeight", "cpu-period": "CpuPeriod", "cpu-quota": "CpuQuota",
+    "cpu-rt-period": "CpuRealtimePeriod", "cpu-rt-runtime": "CpuRealtimeRuntime", "cpu-shares": "CpuShares",
+    "cpus": "NanoCpus", "kernel-memory": "KernelMemory", "memory": "Memory",
+    "memory-reservation": "MemoryReservation", "memory-swap": "MemorySwap", "pids-limit": "PidsLimit",
+}  # fmt: skip
+
+
+def _update(session: Session, flags: Flags, args: list[str]) -> int:
+    body = _body(flags)
+    if not body:
+        raise Exit(1, "you must provide one or more flags when using this command")
+    from scow.client.api import ApiError
+
+    warnings: list[str] = []
+    wrong: list[str] = []
+    for name in args:
+        try:
+            answer = session.client.post(f"/containers/{quote(name)}/update", body=body) or {}
+        except ApiError as error:
+            wrong.append(str(error))
+            continue
+        line(name)
+        warnings += answer.get("Warnings") or ()
+    for text in (*warnings, *wrong):
+        warn(text)
+    return 1 if wrong else 0
+
+
+def _body(flags: Flags) -> dict[str, Any]:
+    body: dict[str, Any] = {field: flags.number(name) for name, field in _FIELDS.items() if flags.changed(name)}
+    for name, field in (("cpuset-cpus", "CpusetCpus"), ("cpuset-mems", "CpusetMems")):
+        if flags.changed(name):
+            body[field] = flags.text(name)
+    if flags.changed("restart"):
+        from scow.cli.container_request import restart_policy
+
+        body["RestartPolicy"] = restart_policy(flags.text("restart"))
+    return body
+
+
+COMMAND = Command(
+    _update,
+    "[OPTIONS] CONTAINER [CONTAINER...]",
+    "Update configuration of one or more containers",
+    "container update, update",
+    _OPTIONS,
+    1,
+    UNLIMITED,
+)
