@@ -117,8 +117,7 @@ GROUPS = {
 
 # Known to Docker's users and not there yet: refused by name.
 UNSUPPORTED = frozenset(
-    "build builder buildx checkpoint compose config context cp node plugin "
-    "secret service stack swarm trust".split()
+    "build builder buildx checkpoint compose config context cp node plugin secret service stack swarm trust".split()
 )
 UNSUPPORTED_IN_GROUP = {
     "container": frozenset(("cp",)),
