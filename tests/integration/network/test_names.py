@@ -1,7 +1,6 @@
 """Names on user-defined networks, as containers see them. The same is true of dockerd 26 (SCOW_TEST_HOST)."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
