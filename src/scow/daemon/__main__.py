@@ -78,7 +78,6 @@ async def _run(config: Config) -> None:
             await engine.supervisor.close()
         await background.drain(2)
         parts.database.close()
-        parts.event_log.close()
         if config.pidfile:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(config.pidfile)
