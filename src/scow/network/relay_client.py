@@ -4,16 +4,14 @@ import asyncio
 import contextlib
 import logging
 import os
-import select
 import socket
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scow.background import TaskSet
 from scow.errors import Unavailable
-from scow.network import relay, reserve
+from scow.network import companion, relay, reserve
 
 _log = logging.getLogger("scow.network")
 _PER_MESSAGE = 100
@@ -151,39 +149,16 @@ class RelayClient:
             self._connection = None
 
     def _start(self) -> None:
-        """The control socket listens before the program runs: nothing waits for its start."""
         self._disconnect()
         if self._process is not None:
             self._process.poll()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as control:
-            control.bind(self._path)
-            os.chmod(self._path, 0o600)
-            control.listen(8)
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-B", relay.__file__, self._path],
-                stdin=control.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                env={"LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "1"},
-                start_new_session=True,
-            )
+        self._process = companion.launch(self._path, [relay.__file__, self._path])
         if not self._connect():
             raise Unavailable(f"the relay for IPv6 ports cannot be reached at {self._path}")
 
     async def _watch(self, connection: socket.socket) -> None:
         """Notice the relay's end; start another one while ports are published."""
-        loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
-        with select.epoll() as hangup:
-            hangup.register(connection.fileno(), select.EPOLLRDHUP | select.EPOLLHUP)
-            loop.add_reader(hangup.fileno(), ended.set)
-            try:
-                await ended.wait()
-            finally:
-                loop.remove_reader(hangup.fileno())
+        await companion.until_ended(connection)
         async with self._lock:
             if self._connection is connection:
                 self._watcher = None  # this task, which goes on

@@ -7,16 +7,15 @@ import contextlib
 import json
 import logging
 import os
-import select
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from scow.background import TaskSet
+from scow.network import companion
 from scow.network.dns import helper
 from scow.network.names import NameClient, NameRecord
 
@@ -132,15 +131,7 @@ class Names:
 
     async def _await_end(self, connection: socket.socket) -> None:
         """Notice the helper's end; start another one while containers need it."""
-        loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
-        with select.epoll() as hangup:
-            hangup.register(connection.fileno(), select.EPOLLRDHUP | select.EPOLLHUP)
-            loop.add_reader(hangup.fileno(), ended.set)
-            try:
-                await ended.wait()
-            finally:
-                loop.remove_reader(hangup.fileno())
+        await companion.until_ended(connection)
         self._watcher = None
         await asyncio.sleep(max(0.0, self._started + _PAUSE - time.monotonic()))  # one that dies at once is not hurried
         await self._do(self._revive, connection)
@@ -226,27 +217,13 @@ class Names:
             self._connection = None
 
     def _start(self) -> None:
-        """The control socket listens before the program runs, and an older helper ends when its path is gone."""
         self._disconnect()
         if self._process is not None:
             self._process.poll()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)
         self._started = time.monotonic()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as control:
-            control.bind(self._path)
-            os.chmod(self._path, 0o600)
-            control.listen(8)
-            with open(self._path.removesuffix(".sock") + ".log", "wb") as log:  # says what ended it, if anything
-                self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, self._path, _source_root()],
-                    stdin=control.fileno(),
-                    stdout=subprocess.DEVNULL,
-                    stderr=log.fileno(),
-                    cwd="/",
-                    env={"LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "1"},
-                    start_new_session=True,
-                )
+        with open(self._path.removesuffix(".sock") + ".log", "wb") as log:  # says what ended it, if anything
+            program = ["-c", _PROGRAM, self._path, _source_root()]
+            self._process = companion.launch(self._path, program, errors=log.fileno())
         if not self._connect():
             raise ConnectionRefusedError(f"the helper for names cannot be reached at {self._path}")
         try:
