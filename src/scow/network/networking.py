@@ -80,6 +80,7 @@ class HostNetworking:
         if settings.publish_policy not in POLICIES:
             raise InvalidArgument(f"publish-policy: {settings.publish_policy!r} is none of {', '.join(POLICIES)}")
         self._settings = settings
+        self._relay_all = settings.publish_policy == "host-firewall"
         self._name = bridge.check_name(settings.bridge)
         self._bip = str(parse_bip(settings.bip)) if settings.bip else ""
         # what names of veths and the table are made of; daemons without a default bridge differ by their directory
@@ -120,12 +121,12 @@ class HostNetworking:
             tasks=self._tasks,
             bind_at=bind_at,
             ipv6=reserve.host_has_ipv6(),
-            relay_all=settings.publish_policy == "host-firewall",
+            relay_all=self._relay_all,
         )
 
     def _port_keeper(self, tenancies: Tenancies) -> PortKeeper:
-        relay_all = self._settings.publish_policy == "host-firewall"
-        return PortKeeper(portmap.PortTable(*reserve.ephemeral_range()), tenancies.left, relay_all=relay_all)
+        table = portmap.PortTable(*reserve.ephemeral_range())
+        return PortKeeper(table, tenancies.left, relay_all=self._relay_all)
 
     # ------------------------------------------------------------ lifecycle
 
@@ -150,11 +151,10 @@ class HostNetworking:
         stale = await asyncio.to_thread(bridge.reconcile_ports, self._owner, tenancies.veths())
         if stale:
             _log.info("removed %d interfaces that an earlier daemon left", len(stale))
-        relay_all = self._settings.publish_policy == "host-firewall"
         relayed = [
             one
             for publications in tenancies.publications(relayed=True).values()
-            for one in relayed_of(publications.address, publications.ports, relay_all)
+            for one in relayed_of(publications.address, publications.ports, self._relay_all)
         ]
         for lost in await self._relay.reconcile(relayed):
             _log.warning("the published port %s was taken by another program while the relay was away", lost)

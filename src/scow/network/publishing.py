@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from scow.errors import ResourceExhausted
+from scow.errors import ResourceExhausted, Unsupported
 from scow.model.ports import PublishedPort
 from scow.network import portmap, reserve
 from scow.network.portmap import PortTable, Wish
@@ -58,7 +58,9 @@ class PortKeeper:
     async def hold(
         self, container_id: str, name: str, endpoint_id: str, address: str, wishes: Sequence[Wish]
     ) -> HeldPorts:
-        """Every wish or PortTaken, and then nothing is held."""
+        """Every wish or PortTaken, and then nothing is held. Unsupported for a protocol that the relay cannot carry."""
+        if self._relay_all and any(wish.port.protocol == "sctp" for wish in wishes):
+            raise Unsupported("sctp ports cannot be published with publish-policy host-firewall")
         published: list[PublishedPort] = []
         holders: list[tuple[PublishedPort, socket.socket]] = []
         try:

@@ -1,8 +1,8 @@
-"""The relay: IPv6 connections and datagrams to a published port, carried to the container's IPv4 address.
+"""The relay: connections and datagrams to a published port, carried to the container's IPv4 address.
 
-A program of its own, one per daemon, started when the first port is published at an IPv6 address: the kernel translates
-no IPv6 to IPv4, and traffic must go on when the daemon does not. It imports little (three megabytes), drops its
-privileges, listens on no address by itself: bound sockets come from the daemon over the control socket (SOCK_SEQPACKET,
+A program of its own, one per daemon, started when it is first needed: for a port at an IPv6 address, which the kernel does not
+translate to IPv4, or for any port when the host's own firewall decides. Traffic goes on when the daemon does not. It drops its
+privileges and listens on no address by itself: bound sockets come from the daemon over the control socket (SOCK_SEQPACKET,
 inherited as standard input, the peer's user checked). Its path is the one argument.
 
 Messages are text: "add PROTOCOL KEY ADDRESS PORT" lines with one socket each, in order; "remove KEY …" answered by
@@ -26,7 +26,8 @@ _UDP_CLIENTS = 1024
 _TCP_SESSIONS = 8192
 _END_AFTER = 10.0
 _NOBODY = 65534
-_SOL_IPV6, _RECVPKTINFO, _PKTINFO = 41, 49, 50
+_HERE = {socket.AF_INET: (0, 8, 8), socket.AF_INET6: (41, 49, 50)}
+"""Level, option and message that tell to which of the host's addresses a datagram came."""
 _WAIT = (errno.EAGAIN, errno.EINTR)
 
 Handler = Callable[[int], None]
@@ -177,7 +178,8 @@ class UdpListener:
         self._clients: dict[tuple[str, int], tuple[socket.socket, bytes]] = {}
         self._last: dict[tuple[str, int], float] = {}
         listener.setblocking(False)
-        listener.setsockopt(_SOL_IPV6, _RECVPKTINFO, 1)
+        self._level, option, self._message = _HERE[listener.family]
+        listener.setsockopt(self._level, option, 1)
         relay.loop.watch(listener.fileno(), select.EPOLLIN, self._from_client)
 
     def _from_client(self, _events: int) -> None:
@@ -187,7 +189,8 @@ class UdpListener:
             except OSError:
                 return
             key = (address[0], address[1])
-            here = next((value for level, kind, value in ancillary if (level, kind) == (_SOL_IPV6, _PKTINFO)), b"")
+            told = (self._level, self._message)
+            here = next((value for level, kind, value in ancillary if (level, kind) == told), b"")
             known = self._clients.get(key)
             try:
                 inside = known[0] if known is not None else self._open(key, address)
@@ -219,7 +222,7 @@ class UdpListener:
             except OSError:
                 return
             try:  # the answer comes from the address that the question went to
-                self._listener.sendmsg([data], [(_SOL_IPV6, _PKTINFO, here)] if here else [], 0, address)
+                self._listener.sendmsg([data], [(self._level, self._message, here)] if here else [], 0, address)
             except OSError:
                 continue
 

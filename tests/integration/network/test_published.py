@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from scow.errors import Unsupported
 from tests.integration.network.conftest import PEER, Scenario, Site, ask, binding, free_port, in_namespace
 
 OnSite = Callable[[Scenario], None]
@@ -229,3 +230,29 @@ while True:
     print(answer, flush=True)
     sys.stdin.readline()
 """
+
+
+@pytest.mark.parametrize("policy", ["host-firewall", "loopback"])
+def test_publish_policies(on_site: OnSite, policy: str) -> None:
+    """host-firewall: every port is the relay's, a socket of this host's. loopback: no address means 127.0.0.1."""
+
+    async def scenario(site: Site) -> None:
+        networking = site.open(publish_policy=policy)
+        await networking.start({}, {})
+        port, other = free_port(), free_port()
+        await site.container(networking, "web", [binding(port)])
+        await site.container(networking, "dns", [binding(other, 53, "udp")], ["udp/53"])
+        assert ask(None, "127.0.0.1", port).startswith("web sees")
+        assert ask(None, "127.0.0.1", other, "udp").startswith("dns sees")
+        outside = "refused" if policy == "loopback" else "web sees"
+        assert ask(site.outside, site.host, port).startswith(outside)
+        outside = "refused" if policy == "loopback" else "dns sees"
+        assert ask(site.outside, site.host, other, "udp").startswith(outside)
+        if policy == "host-firewall":
+            assert ask(None, "::1", port).startswith("web sees")
+            assert ask(None, "::1", other, "udp").startswith("dns sees")
+            assert ask(None, site.host, other, "udp").startswith("dns sees")
+            with pytest.raises(Unsupported, match="sctp"):
+                await site.container(networking, "sct", [binding(free_port(), 5, "sctp")])
+
+    on_site(scenario)
