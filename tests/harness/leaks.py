@@ -25,7 +25,7 @@ def count(engine: Engine) -> Counter[str]:
     hidden = sum(len(_mountinfo(str(engine.base), pid)) for pid in _namespaces(pids, "mnt"))
     counts["mounts"] = len(wipe.mounts(slot)) + hidden
     counts["netns"] = len(_namespaces(pids, "net")) + sum("nsfs" in line for line in _mountinfo(str(engine.base)))
-    counts["veths"] = max(0, len(wipe.links(slot)) - 1) + _loose_veths()
+    counts["veths"] = max(0, len(wipe.links(slot.bridge)) - 1) + _loose_veths()
     counts["nft rules"] = _rules(engine)
     counts["cgroups"] = len(wipe.cgroups(_all_ids(engine), slot))
     counts["zombies"] = sum(_state(pid) == "Z" for pid in pids)

@@ -11,8 +11,11 @@ from pathlib import Path
 
 from scow.errors import ScowError
 from scow.linux import cgroup
+from tests.harness import wipe
 
 HOMES = Path("/var/tmp/scowt")
+BRIDGE, NETNS = "bridge", "netns"
+"""Files of a folder that name the bridge and the network namespace of what its owner sets up: a dead one's are removed."""
 _numbers = itertools.count()
 _held: dict[int, int] = {}  # our pid -> the lock of our home; a forked child has a home of its own
 
@@ -71,4 +74,8 @@ def _bury(dead: Path) -> None:
     for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
         if (point := line.split()[4]).startswith(f"{dead}/"):
             subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL)
+    for note in dead.glob(f"*/{BRIDGE}"):
+        wipe.network(note.read_text())
+    for note in dead.glob(f"*/{NETNS}"):
+        subprocess.run(["ip", "netns", "del", note.read_text()], stderr=subprocess.DEVNULL)
     shutil.rmtree(dead, ignore_errors=True)

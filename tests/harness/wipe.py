@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -105,23 +106,45 @@ def tables(slot: Slot) -> list[tuple[str, str]]:
     return list(found)
 
 
-def bridges(slot: Slot) -> set[str]:
-    """The slot's bridge, and those of its networks: the daemon's rules name them."""
-    out = subprocess.run(
-        ["nft", "list", "set", "inet", f"scow_{slot.bridge}", "bridges"], capture_output=True, text=True
-    )
-    return {slot.bridge, *re.findall(r'"([^"]+)"', out.stdout)}
+def bridges(bridge: str) -> set[str]:
+    """A daemon's bridge, and those of its networks: its rules name them."""
+    out = subprocess.run(["nft", "list", "set", "inet", f"scow_{bridge}", "bridges"], capture_output=True, text=True)
+    return {bridge, *re.findall(r'"([^"]+)"', out.stdout)}
 
 
-def links(slot: Slot) -> list[str]:
-    """The slot's bridges and every link that is enslaved to them."""
+def foreign_rules(bridge: str) -> list[list[str]]:
+    """What lets the bridge by in other people's chains, as commands of iptables that delete it."""
+    found = []
+    for program in ("iptables", "iptables-legacy"):
+        if shutil.which(program) is None:
+            continue
+        listing = subprocess.run([program, "-S"], capture_output=True, text=True).stdout
+        for words in map(shlex.split, listing.splitlines()):
+            if words[0] == "-A" and f"scow {bridge}" in words:
+                found.append([program, "-D", *words[1:]])
+    return found
+
+
+def links(bridge: str) -> list[str]:
+    """A daemon's bridges and every link that is enslaved to them."""
     out = subprocess.run(["ip", "-j", "link"], capture_output=True, text=True)
-    names = bridges(slot)
+    names = bridges(bridge)
     return [
         link["ifname"]
         for link in json.loads(out.stdout or "[]")
         if link.get("master") in names or link["ifname"] in names
     ]
+
+
+def network(bridge: str) -> None:
+    """Delete the links, the tables of its own, and the rules in other people's chains of the daemon of this bridge."""
+    for command in foreign_rules(bridge):
+        subprocess.run(command, stderr=subprocess.DEVNULL)
+    for link in links(bridge):
+        subprocess.run(["ip", "link", "del", link], stderr=subprocess.DEVNULL)
+    for family in ("inet", "ip"):
+        for name in (f"scow_{bridge}", f"scow_{bridge}_guard"):
+            subprocess.run(["nft", "delete", "table", family, name], stderr=subprocess.DEVNULL)
 
 
 def wipe(slot: Slot) -> None:
@@ -137,8 +160,7 @@ def wipe(slot: Slot) -> None:
     ids = container_ids(slot)
     for point in reversed(mounts(slot)):
         subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL)
-    for link in links(slot):
-        subprocess.run(["ip", "link", "del", link], stderr=subprocess.DEVNULL)
+    network(slot.bridge)
     for family, name in tables(slot):
         subprocess.run(["nft", "delete", "table", family, name], stderr=subprocess.DEVNULL)
     for folder in cgroups(ids, slot):

@@ -1,6 +1,7 @@
 """The harness itself: a wipe that misses something would let tests pass on a dirty machine and dirty it further."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,21 +44,26 @@ def test_a_wipe_finds_and_removes_all_that_a_daemon_makes(slot: slots.Slot, need
     sh(f"ip link set vt{slot.number}a master {slot.bridge}")
     sh(f"nft add table inet scow-{slot.bridge}; nft add chain inet scow-{slot.bridge} c")
     sh(f'nft add rule inet scow-{slot.bridge} c iifname "{slot.bridge}" counter')
+    foreign = shutil.which("iptables") is not None
+    if foreign:
+        sh(f'iptables -I FORWARD -i {slot.bridge} -m comment --comment "scow {slot.bridge}" -j ACCEPT')
     group = next(path for path in (wipe.CGROUPS / "pids", wipe.CGROUPS / "unified", wipe.CGROUPS) if path.is_dir())
     (group / "scowt-check" / IDENTITY).mkdir(parents=True)
     # a process that lost its parent, as a monitor does when its daemon is killed
     marked = subprocess.Popen(["sh", "-c", "sleep 600 & exec sleep 600"], env={**os.environ, **slot.env})
 
     assert wipe.mounts(slot) == [f"{slot.base}/run", f"{slot.base}/run/in"]
-    assert sorted(wipe.links(slot)) == [slot.bridge, f"vt{slot.number}a"]
+    assert sorted(wipe.links(slot.bridge)) == [slot.bridge, f"vt{slot.number}a"]
     assert wipe.tables(slot) == [("inet", f"scow-{slot.bridge}")]
+    assert len(wipe.foreign_rules(slot.bridge)) == foreign
     assert wipe.container_ids(slot) == {IDENTITY}
     assert wipe.cgroups({IDENTITY}, slot) == [group / "scowt-check" / IDENTITY]
     assert marked.pid in wipe.processes(slot)
 
     wipe.wipe(slot)
     assert marked.wait(5) < 0
-    assert not wipe.mounts(slot) and not wipe.links(slot) and not wipe.tables(slot) and not wipe.processes(slot)
+    assert not wipe.mounts(slot) and not wipe.links(slot.bridge) and not wipe.tables(slot) and not wipe.processes(slot)
+    assert not wipe.foreign_rules(slot.bridge)
     assert not (group / "scowt-check" / IDENTITY).exists() and not slot.base.exists()
     (group / "scowt-check").rmdir()
 
@@ -70,7 +76,7 @@ def test_a_wipe_leaves_its_neighbour_alone(slot: slots.Slot, needs_nftables: Non
     sh(f"nft add table inet scow-{other.bridge}; nft add chain inet scow-{other.bridge} c")
     sh(f'nft add rule inet scow-{other.bridge} c iifname "{other.bridge}" counter')
     wipe.wipe(slot)
-    assert wipe.links(other) and wipe.tables(other) and Path(other.base).exists()
+    assert wipe.links(other.bridge) and wipe.tables(other) and Path(other.base).exists()
     wipe.wipe(other)
     other.release()
 

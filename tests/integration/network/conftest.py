@@ -180,6 +180,7 @@ def _ip(*arguments: str) -> None:
 def _outside(site: Site) -> Iterator[int]:
     """A namespace that is a host on the wire: 10.254.N.2, its gateway is our host 10.254.N.1."""
     name, link = f"scto{site.number}", f"sctw{site.number}"
+    (site.directory / scratch.NETNS).write_text(name)
     subprocess.run(["ip", "netns", "del", name], capture_output=True)
     _ip("netns", "add", name)
     try:
@@ -226,6 +227,7 @@ def on_site() -> Iterator[Callable[[Scenario], None]]:
     """Runs a scenario on a site of its own and takes everything down behind it."""
     number = 1 + secrets.randbelow(250)
     site = Site(scratch.make("net"), f"sctn{number}", number)
+    (site.directory / scratch.BRIDGE).write_text(site.bridge)
 
     async def run(scenario: Scenario) -> None:
         with _outside(site) as site.outside:
