@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scow.cli import container_options
 from scow.cli.command import UNLIMITED, Command, Exit
 from scow.cli.output import line, warn
 from scow.client.http1 import quote
@@ -13,21 +14,13 @@ if TYPE_CHECKING:
     from scow.cli.command import Session
     from scow.cli.flags import Flags, Option
 
+_NAMES = (
+    "blkio-weight cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares cpus cpuset-cpus cpuset-mems memory "
+    "memory-reservation memory-swap pids-limit"
+).split()
 _OPTIONS: tuple[Option, ...] = (
-    ("blkio-weight", "", "uint16", "0", "Relative block I/O weight from 10 to 1000, or 0 to disable"),
-    ("cpu-period", "", "int64", "", "CPU CFS period in microseconds"),
-    ("cpu-quota", "", "int64", "", "CPU CFS quota in microseconds"),
-    ("cpu-rt-period", "", "int64", "", "CPU real-time period in microseconds"),
-    ("cpu-rt-runtime", "", "int64", "", "CPU real-time runtime in microseconds"),
-    ("cpu-shares", "c", "int64", "", "CPU shares (relative weight)"),
-    ("cpus", "", "decimal", "", "Number of CPUs"),
-    ("cpuset-cpus", "", "string", "", "CPUs that may be used (0-3, 0,1)"),
-    ("cpuset-mems", "", "string", "", "Memory nodes that may be used (0-3, 0,1)"),
+    *(option for option in container_options.OPTIONS if option[0] in _NAMES),
     ("kernel-memory", "", "bytes", "0", ""),
-    ("memory", "m", "bytes", "0", "Memory limit"),
-    ("memory-reservation", "", "bytes", "0", "Soft memory limit"),
-    ("memory-swap", "", "swap", "0", "Limit of memory plus swap; -1 for unlimited swap"),
-    ("pids-limit", "", "int64", "", "Limit the number of processes (-1 for unlimited)"),
     ("restart", "", "string", "", "Restart policy when a container exits"),
 )
 _FIELDS = {
