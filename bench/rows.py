@@ -221,38 +221,38 @@ class Bench:
                 row = self.row(f"pull-{key}", f"pull and unpack: {title}", "s", goal="2×")
                 for turn in range(2 if self.quick else 3):
                     for peer in self.peers:
-                        column = next(iter(peer.clients))
-                        try:
-                            os.sync()
-                            start = time.perf_counter()
-                            peer.pull(reference)
-                            took = time.perf_counter() - start
-                            saved = self.save(peer, reference) if key == "many" else None
-                            pushed = self.push(peer, reference) if key == "many" else None
-                            peer.call("rmi", "-f", reference)
-                        except RuntimeError as error:
-                            row.notes[column] = str(error)[:200]
-                            continue
-                        if turn:
-                            row.add(column, took)
-                            if saved is not None:
-                                saves.add(column, saved)
-                            if pushed is not None:
-                                pushes.add(column, pushed)
+                        steps = [(row, self.pull)]
+                        if key == "many":
+                            steps += [(saves, self.save), (pushes, self.push)]
+                        for into, step in steps:
+                            try:
+                                took = step(peer, reference)
+                            except RuntimeError as error:
+                                into.notes[next(iter(peer.clients))] = str(error)[:200]
+                                continue
+                            if turn:
+                                into.add(next(iter(peer.clients)), took)
+                        peer.call("rmi", "-f", reference, check=False)
+
+    def pull(self, peer: Peer, reference: str) -> float:
+        """Seconds that pulling an image takes which is not there."""
+        os.sync()
+        start = time.perf_counter()
+        peer.pull(reference)
+        return time.perf_counter() - start
 
     def push(self, peer: Peer, reference: str) -> float:
         """Seconds that pushing an image takes. The registry is a new one: nothing is there, nothing can be mounted."""
         registry = Registry()
+        name = f"{registry.address}/bench/pushed:1"
+        peer.call("tag", reference, name)
         try:
-            name = f"{registry.address}/bench/pushed:1"
-            peer.call("tag", reference, name)
             start = time.perf_counter()
             peer.push(name)
-            took = time.perf_counter() - start
-            peer.call("rmi", name)
-            return took
+            return time.perf_counter() - start
         finally:
             registry.close()
+            peer.call("rmi", name, check=False)
 
     def save(self, peer: Peer, reference: str) -> float:
         """Seconds that saving an image to a file takes."""

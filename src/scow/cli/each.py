@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from scow.client.api import Client, Exchange
 
-_AT_ONCE = 50
+AT_ONCE = 50
 
 
 def for_each(
@@ -29,8 +29,8 @@ def for_each(
     `tolerate` may take an error over (having reported it). Raises Exit(1) with all other errors, one a line.
     """
     errors: list[str] = []
-    for start in range(0, len(names), _AT_ONCE):
-        batch = names[start : start + _AT_ONCE]
+    for start in range(0, len(names), AT_ONCE):
+        batch = names[start : start + AT_ONCE]
         exchanges = [_send(client, method, path(quote(name)), params) for name in batch]
         for name, exchange in zip(batch, exchanges, strict=True):
             try:

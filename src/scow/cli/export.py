@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
-from scow.cli.command import Command, Exit
-from scow.cli.output import write_all
-from scow.cli.output_file import write
-from scow.cli.terminal import is_terminal
+from scow.cli.command import Command
+from scow.cli.output_file import check, write
 from scow.client.http1 import quote
 
 TYPE_CHECKING = False
@@ -20,29 +16,9 @@ _OPTIONS: tuple[Option, ...] = (("output", "o", "string", "", "Write to a file i
 
 def _export(session: Session, flags: Flags, args: list[str]) -> int:
     path = flags.text("output")
-    if not path and is_terminal(1):
-        raise Exit(1, "cowardly refusing to save to a terminal. Use the -o flag or redirect")
-    if path:
-        _check(path)
-    response = session.client.call("GET", f"/containers/{quote(args[0])}/export")
-    if path:
-        write(response, path)
-        return 0
-    for piece in response.pieces():
-        write_all(1, piece)
+    check(path, "failed to export container")
+    write(session.client.call("GET", f"/containers/{quote(args[0])}/export"), path)
     return 0
-
-
-def _check(path: str) -> None:
-    """Docker's refusals of an output path that cannot be written."""
-    lead = "failed to export container"
-    directory = os.path.dirname(path) or "."
-    if not os.path.exists(directory):
-        raise Exit(1, f"{lead}: invalid output path: stat {directory}: no such file or directory")
-    if os.path.isdir(path):
-        raise Exit(1, f"{lead}: cannot write to a directory")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise Exit(1, f"{lead}: cannot write to a character device file")
 
 
 COMMAND = Command(

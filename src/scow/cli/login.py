@@ -40,7 +40,7 @@ def _login(session: Session, flags: Flags, args: list[str]) -> int:
         used = _ask(username, password)
         answer = _check(session, server, used)
     assert used is not None
-    token = str(answer.get("IdentityToken") or "")
+    token = str(answer.get("IdentityToken") or used.identity_token)  # a server need not give a new one each time
     kept = Credentials(used.username, "" if token else used.password, token)
     try:
         in_file = credentials.store(config, server, kept)
@@ -58,9 +58,7 @@ def _login(session: Session, flags: Flags, args: list[str]) -> int:
 
 def server_of(given: str) -> str:
     """The key of the registry that the user names."""
-    if given in ("", "docker.io", "index.docker.io", credentials.INDEX_SERVER):
-        return credentials.INDEX_SERVER
-    return credentials.host_name(given)
+    return credentials.server_key(credentials.host_name(given) or "docker.io")
 
 
 def _check(session: Session, server: str, chosen: Credentials) -> dict[str, Any]:

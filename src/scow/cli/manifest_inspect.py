@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from scow.cli.flags import Flags, Option
 
 _OPTIONS: tuple[Option, ...] = (
-    ("insecure", "", "bool", "", "Allow a registry without TLS (the daemon must know it as insecure)"),
+    ("insecure", "", "bool", "", "Allow a registry without TLS"),
     ("verbose", "v", "bool", "", "Show descriptors, platforms and layers, too"),
 )
 
 
 def _inspect(session: Session, flags: Flags, args: list[str]) -> int:
+    if flags.on("insecure"):
+        raise Exit(1, "--insecure is not supported: name the registry in the daemon's insecure-registries")
     reference = Reference.parse(args[0]).with_default_tag()
     server = credentials.server_key(reference.domain)
     headers = credentials.header(credentials.load(session.config, server), server)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
-from scow.cli.command import Command, Exit
-from scow.cli.listing import filters_param
-from scow.cli.output import put
+from scow.cli.command import Command
+from scow.cli.pruning import confirm, filters, remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,21 +17,9 @@ _OPTIONS: tuple[Option, ...] = (
 
 
 def _prune(session: Session, flags: Flags, args: list[str]) -> int:
-    filters = flags.items("filter")
-    if session.config is not None:
-        filters += [str(item) for item in session.config.data.get("pruneFilters") or ()]
-    if not flags.on("force"):
-        put(
-            "WARNING! This will remove all custom networks not used by at least one container.\n"
-            "Are you sure you want to continue? [y/N] "
-        )
-        answer = sys.stdin.readline() if sys.stdin else ""
-        if answer.strip().lower() != "y":
-            raise Exit(0 if answer else 1)
-    report = session.client.post("/networks/prune", filters_param(filters)) or {}
-    deleted = report.get("NetworksDeleted") or []
-    if deleted:
-        put("Deleted Networks:\n" + "".join(f"{name}\n" for name in deleted) + "\n")
+    wanted = filters(session, flags)
+    confirm(flags, "This will remove all custom networks not used by at least one container.\n")
+    remove(session, "/networks/prune", wanted, "Deleted Networks:", "NetworksDeleted")
     return 0
 
 

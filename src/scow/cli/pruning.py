@@ -11,7 +11,7 @@ from scow.cli.units import human_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from scow.cli.command import Session
@@ -28,17 +28,36 @@ def prune(
     show: Callable[[Any], str] = str,
 ) -> int:
     """Asks unless --force, removes, and prints the names and the space that was won. `show` words one entry."""
-    filters = flags.items("filter")
+    wanted = filters(session, flags)
+    confirm(flags, f"{warning}\n")
+    line(f"Total reclaimed space: {human_size(remove(session, path, wanted, title, key, show), 4)}")
+    return 0
+
+
+def filters(session: Session, flags: Flags) -> list[str]:
+    """Those of the command line and of config.json."""
+    given = [str(item) for item in flags.items("filter")]
     if session.config is not None:
-        filters += [str(item) for item in session.config.data.get("pruneFilters") or ()]
-    if not flags.on("force"):
-        put(f"WARNING! {warning}\nAre you sure you want to continue? [y/N] ")
-        answer = sys.stdin.readline() if sys.stdin else ""
-        if answer.strip().lower() != "y":
-            raise Exit(0 if answer else 1)
-    report = session.client.post(path, filters_param(filters)) or {}
+        given += [str(item) for item in session.config.data.get("pruneFilters") or ()]
+    return given
+
+
+def confirm(flags: Flags, warning: str) -> None:
+    """Asks unless --force. Raises Exit for every answer but yes."""
+    if flags.on("force"):
+        return
+    put(f"WARNING! {warning}Are you sure you want to continue? [y/N] ")
+    answer = sys.stdin.readline() if sys.stdin else ""
+    if answer.strip().lower() != "y":
+        raise Exit(0 if answer else 1)
+
+
+def remove(
+    session: Session, path: str, wanted: Sequence[str], title: str, key: str, show: Callable[[Any], str] = str
+) -> int:
+    """Removes one kind of object and prints the names; the bytes that were won."""
+    report = session.client.post(path, filters_param(wanted)) or {}
     deleted = report.get(key) or []
     if deleted:
         put(title + "\n" + "".join(f"{show(name)}\n" for name in deleted) + "\n")
-    line(f"Total reclaimed space: {human_size(report.get('SpaceReclaimed') or 0, 4)}")
-    return 0
+    return int(report.get("SpaceReclaimed") or 0)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
-from scow.cli.command import UNLIMITED, Command, Exit
-from scow.cli.output import write_all
-from scow.cli.output_file import write
-from scow.cli.terminal import is_terminal
+from scow.cli.command import UNLIMITED, Command
+from scow.cli.output_file import check, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,33 +18,12 @@ _OPTIONS: tuple[Option, ...] = (
 
 def _save(session: Session, flags: Flags, args: list[str]) -> int:
     path = flags.text("output")
-    if not path and is_terminal(1):
-        raise Exit(1, "cowardly refusing to save to a terminal. Use the -o flag or redirect")
-    if path:
-        _check(path)
+    check(path, "failed to save image")
     params = [("names", name) for name in args]
     if flags.text("platform"):
         params.append(("platform", flags.text("platform")))
-    response = session.client.call("GET", "/images/get", params)
-    if not path:
-        for piece in response.pieces():
-            write_all(1, piece)
-        return 0
-    write(response, path)
+    write(session.client.call("GET", "/images/get", params), path)
     return 0
-
-
-def _check(path: str) -> None:
-    """Docker's refusals of an output path that cannot be written."""
-    directory = os.path.dirname(path) or "."
-    if not os.path.isdir(directory):
-        raise Exit(1, f'failed to save image: invalid output path: directory "{directory}" does not exist')
-    if os.path.isdir(path):
-        raise Exit(1, f'failed to save image: invalid output path: "{path}" must be a regular file')
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise Exit(
-            1, f'failed to save image: invalid output path: "{path}" must be a regular file or an existing device'
-        )
 
 
 COMMAND = Command(

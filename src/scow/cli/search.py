@@ -43,7 +43,8 @@ def _search(session: Session, flags: Flags, args: list[str]) -> int:
             )
     limit = flags.number("limit")
     host, slash, _ = args[0].partition("/")
-    server = host if slash and ("." in host or ":" in host or host == "localhost") else credentials.INDEX_SERVER
+    named = slash and ("." in host or ":" in host or host == "localhost")
+    server = credentials.server_key(host if named else "docker.io")
     params = [("term", args[0]), *([("limit", str(limit))] if limit > 0 else []), *filters_param(flags.items("filter"))]
     headers = credentials.header(credentials.load(session.config, server), server)
     found = session.client.call("GET", "/images/search", params, None, headers).json() or []

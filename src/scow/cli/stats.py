@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from scow.cli.command import UNLIMITED, Command
+from scow.cli.command import UNLIMITED, Command, Exit
+from scow.cli.each import AT_ONCE
 from scow.cli.listing import FORMAT_HELP, Listing, Row
-from scow.cli.output import put, warn
+from scow.cli.output import put
 from scow.cli.units import binary_size, human_size, short_id
 from scow.client.http1 import quote
 
@@ -42,7 +43,7 @@ def _stats(session: Session, flags: Flags, args: list[str]) -> int:
 
     listing = Listing(_TABLE, _HEADERS)
     layout, trunc = flags.text("format"), not flags.on("no-trunc")
-    answers = _read(session, _names(session, flags, args), compared=True, strict=True)
+    answers = _read(session, _names(session, flags, args), compared=True, strict=bool(args))
     if flags.on("no-stream"):
         put(listing.render([_row(name, found, trunc) for name, found in answers], layout))
         return 0
@@ -51,8 +52,9 @@ def _stats(session: Session, flags: Flags, args: list[str]) -> int:
         text = listing.render([_row(name, found, trunc) for name, found in answers], layout)
         put("\033[H" + text.replace("\n", "\033[K\n") + "\033[J")
         before = {found["id"]: found for _, found in answers if found}
-        due = max(due + _PERIOD, monotonic())
-        sleep(due - monotonic())
+        now = monotonic()
+        due = max(due + _PERIOD, now)
+        sleep(due - now)
         answers = _read(session, _names(session, flags, args), compared=False, strict=False)
         for _, found in answers:
             if found and found["id"] in before:
@@ -69,24 +71,23 @@ def _names(session: Session, flags: Flags, args: list[str]) -> list[str]:
 def _read(
     session: Session, names: Sequence[str], *, compared: bool, strict: bool
 ) -> list[tuple[str, dict[str, Any] | None]]:
-    """All at once: each is asked on a connection of its own. None for one that is gone, unless that is an error."""
+    """Many at once, each on a connection of its own. None for one that is gone; `strict`: that is an error."""
     from scow.client.api import ApiError
 
     params = [("stream", "0")] if compared else [("stream", "0"), ("one-shot", "1")]
-    asked = [(name, session.client.send("GET", f"/containers/{quote(name)}/stats", params)) for name in names]
     found: list[tuple[str, dict[str, Any] | None]] = []
-    wrong = None
-    for name, exchange in asked:
-        try:
-            found.append((name, exchange.answer().json()))
-        except ApiError as error:
-            if strict and name in names:
-                wrong = wrong or error
-            found.append((name, None))
-    if wrong is not None and len(names) == 1:
-        raise wrong
-    if wrong is not None:
-        warn(str(wrong))
+    errors: list[str] = []
+    for start in range(0, len(names), AT_ONCE):
+        batch = names[start : start + AT_ONCE]
+        asked = [session.client.send("GET", f"/containers/{quote(name)}/stats", params) for name in batch]
+        for name, exchange in zip(batch, asked, strict=True):
+            try:
+                found.append((name, exchange.answer().json()))
+            except ApiError as error:
+                errors.append(str(error))
+                found.append((name, None))
+    if strict and errors:
+        raise Exit(1, "\n".join(errors))
     return found
 
 

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 _OPTIONS: tuple[Option, ...] = (
     ("json", "", "bool", "", "Print the report as JSON"),
-    ("repair", "", "bool", "", "Fetch bad blobs again, unpack bad layers again, remove what belongs to nothing"),
+    (
+        "repair",
+        "",
+        "bool",
+        "",
+        "Put right: fetch (without credentials), unpack again, remove what belongs to nothing",
+    ),
 )
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from scow.cli.command import Command, Exit
 from scow.cli.image_prune import removed_line
-from scow.cli.listing import filters_param
-from scow.cli.output import line, put
+from scow.cli.output import line
+from scow.cli.pruning import confirm, filters, remove
 from scow.cli.units import human_size
 
 TYPE_CHECKING = False
@@ -27,23 +25,13 @@ _OPTIONS: tuple[Option, ...] = (
 
 
 def _prune(session: Session, flags: Flags, args: list[str]) -> int:
-    filters = [str(item) for item in flags.items("filter")]
-    if session.config is not None:
-        filters += [str(item) for item in session.config.data.get("pruneFilters") or ()]
-    if flags.on("volumes") and any(item.partition("=")[0] == "until" for item in filters):
+    wanted = filters(session, flags)
+    if flags.on("volumes") and any(item.partition("=")[0] == "until" for item in wanted):
         raise Exit(1, 'ERROR: The "until" filter is not supported with "--volumes"')
-    if not flags.on("force"):
-        put(_question(flags, filters))
-        answer = sys.stdin.readline() if sys.stdin else ""
-        if answer.strip().lower() != "y":
-            raise Exit(0 if answer else 1)
+    confirm(flags, _question(flags, wanted))
     freed = 0
     for path, extra, title, key, show in _steps(flags):
-        report = session.client.post(path, filters_param([*filters, *extra])) or {}
-        deleted = report.get(key) or []
-        if deleted:
-            put(title + "\n" + "".join(f"{show(item)}\n" for item in deleted) + "\n")
-        freed += report.get("SpaceReclaimed") or 0
+        freed += remove(session, path, [*wanted, *extra], title, key, show)
     line(f"Total reclaimed space: {human_size(freed, 4)}")
     return 0
 
@@ -58,10 +46,11 @@ def _steps(flags: Flags) -> list[tuple[str, list[str], str, str, Callable[[Any],
         steps.append(("/volumes/prune", [], "Deleted Volumes:", "VolumesDeleted", str))
     dangling = f"dangling={'false' if flags.on('all') else 'true'}"
     steps.append(("/images/prune", [dangling], "Deleted Images:", "ImagesDeleted", removed_line))
+    steps.append(("/build/prune", [], "Deleted build cache objects:", "CachesDeleted", str))
     return steps
 
 
-def _question(flags: Flags, filters: list[str]) -> str:
+def _question(flags: Flags, wanted: list[str]) -> str:
     lines = ["all stopped containers", "all networks not used by at least one container"]
     if flags.on("volumes"):
         lines.append("all anonymous volumes not used by at least one container")
@@ -69,10 +58,10 @@ def _question(flags: Flags, filters: list[str]) -> str:
         lines += ["all images without at least one container associated to them", "all build cache"]
     else:
         lines += ["all dangling images", "unused build cache"]
-    text = "WARNING! This will remove:\n" + "".join(f"  - {item}\n" for item in lines) + "\n"
-    if filters:
-        text += "  Items to be pruned will be filtered with:\n" + "".join(f"  - {item}\n" for item in filters) + "\n"
-    return text + "Are you sure you want to continue? [y/N] "
+    text = "This will remove:\n" + "".join(f"  - {item}\n" for item in lines) + "\n"
+    if wanted:
+        text += "  Items to be pruned will be filtered with:\n" + "".join(f"  - {item}\n" for item in wanted) + "\n"
+    return text
 
 
 COMMAND = Command(_prune, "[OPTIONS]", "Remove unused data", "", _OPTIONS, 0, 0)

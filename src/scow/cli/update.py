@@ -32,7 +32,10 @@ _FIELDS = {
 
 
 def _update(session: Session, flags: Flags, args: list[str]) -> int:
-    body = _body(flags)
+    try:
+        body = _body(flags)
+    except ValueError as error:
+        raise Exit(1, str(error)) from None
     if not body:
         raise Exit(1, "you must provide one or more flags when using this command")
     from scow.client.api import ApiError

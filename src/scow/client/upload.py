@@ -32,7 +32,11 @@ def upload(
     source: Callable[[], bytes],
     headers: Sequence[tuple[str, str]] = (("Content-Type", "application/x-tar"),),
 ) -> Response:
-    """Sends what `source` gives until b"" as a chunked body; the connection is not used before or again."""
+    """Sends what `source` gives until b"" as a chunked body; the connection is not used before or again.
+
+    The API version is settled before: a body that is a stream cannot be sent a second time.
+    """
+    client.call("GET", "/version").read()
     connection = client.open()
     request = Request(method, path + query(params), headers, None)
     head = client.render(request)

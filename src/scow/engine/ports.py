@@ -173,11 +173,10 @@ class ImageStore(Protocol):
     def fetch(self, url: str, progress: Callable[[PullProgress], None]) -> AsyncIterator[bytes]:
         """The bytes that an http or https URL leads to, for an import; Unavailable."""
 
-    async def check(
-        self, repair: bool, busy: Container[str] = frozenset(), credentials: Credentials | None = None
-    ) -> Checked:
+    async def check(self, repair: bool, busy: Container[str] = frozenset()) -> Checked:
         """Hash every blob, compare every layer with its blob, look for what nothing names; put right what can be with
-        `repair`. `busy`: chain ids of mounted layers, which are left alone.
+        `repair`. `busy`: chain ids of mounted layers, which are left alone. Registries are asked without credentials:
+        those that one of them was given for must not go to another.
         """
 
     async def search(self, term: str, limit: int, credentials: Credentials | None) -> Sequence[Found]:

@@ -18,7 +18,7 @@ from scow.images.blobs import BlobStore
 from scow.images.compare import difference
 from scow.images.parts import Parts
 from scow.metadata.images import LayerRow
-from scow.model.transfer import Checked, Credentials, Finding
+from scow.model.transfer import Checked, Finding
 from scow.oci import manifest as manifests
 from scow.oci import media
 from scow.oci.descriptor import Descriptor
@@ -37,7 +37,6 @@ class _Run:
 
     parts: Parts
     repair: bool
-    credentials: Credentials | None
     busy: Container[str]
     begun: float
     findings: list[Finding]
@@ -47,11 +46,9 @@ class _Run:
         self.findings.append(finding)
 
 
-async def check(
-    parts: Parts, repair: bool, busy: Container[str] = frozenset(), credentials: Credentials | None = None
-) -> Checked:
+async def check(parts: Parts, repair: bool, busy: Container[str] = frozenset()) -> Checked:
     """See ImageStore.check."""
-    run = _Run(parts, repair, credentials, busy, time.time(), [], set())
+    run = _Run(parts, repair, busy, time.time(), [], set())
     catalog = parts.catalog
     blobs, layers = catalog.all_blobs(), list(catalog.layers.values())
     try:
@@ -80,7 +77,7 @@ async def _blob(run: _Run, digest: Digest, size: int) -> None:
     finding = Finding(problem, "blob", str(digest), tuple(images))
     if run.repair:
         try:
-            finding = replace(finding, remedy=await mend.fetch(run.parts, digest, size, images, run.credentials))
+            finding = replace(finding, remedy=await mend.fetch(run.parts, digest, size, images))
         except ScowError as error:
             finding = replace(finding, failure=error.message)
     if not finding.remedy:

@@ -12,7 +12,6 @@ from scow.images.layer import unpack_stored
 from scow.images.lowerlinks import complete_links
 from scow.images.parts import Parts
 from scow.metadata.images import LayerRow
-from scow.model.transfer import Credentials
 from scow.oci import manifest as manifests
 from scow.oci.descriptor import Descriptor
 from scow.oci.digest import Digest
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from scow.images.registry.client import RegistryClient
 
 
-async def fetch(parts: Parts, digest: Digest, size: int, images: Sequence[str], credentials: Credentials | None) -> str:
+async def fetch(parts: Parts, digest: Digest, size: int, images: Sequence[str]) -> str:
     """Put a blob of `images` right again and say how: made anew from another document, or fetched from a repository
     that one of the images is named after or came from. The first error of a registry when none has it.
     """
@@ -39,7 +38,7 @@ async def fetch(parts: Parts, digest: Digest, size: int, images: Sequence[str], 
                 continue
             tried.add(reference.name)
             try:
-                await _from_registry(parts, reference, digest, size, credentials)
+                await _from_registry(parts, reference, digest, size)
             except ScowError as error:
                 first = first or error
             else:
@@ -66,12 +65,10 @@ def _rendered(parts: Parts, digest: Digest, images: Sequence[str]) -> bool:
     return False
 
 
-async def _from_registry(
-    parts: Parts, reference: Reference, digest: Digest, size: int, credentials: Credentials | None
-) -> None:
+async def _from_registry(parts: Parts, reference: Reference, digest: Digest, size: int) -> None:
     from scow.images.registry.client import connect_to
 
-    client = await connect_to(reference.domain, parts.settings, credentials)
+    client = await connect_to(reference.domain, parts.settings, None)
     try:
         try:
             await _blob(parts, client.blob(reference, Descriptor("", digest, size)), digest, size)

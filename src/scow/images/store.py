@@ -98,12 +98,10 @@ class LocalImageStore:
 
         return fetch(url, progress)
 
-    async def check(
-        self, repair: bool, busy: Container[str] = frozenset(), credentials: Credentials | None = None
-    ) -> Checked:
+    async def check(self, repair: bool, busy: Container[str] = frozenset()) -> Checked:
         from scow.images.check import check
 
-        return await check(self.parts, repair, busy, credentials)
+        return await check(self.parts, repair, busy)
 
     async def search(self, term: str, limit: int, credentials: Credentials | None) -> Sequence[Found]:
         from scow.images.registry.hub import search

@@ -9,6 +9,7 @@ import pytest
 
 from scow.client.api import ApiError, Client
 from scow.client.endpoint import Endpoint
+from scow.client.upload import upload
 from scow.errors import DataLoss, InvalidArgument, Unavailable
 
 Script = Callable[[int, bytes], bytes]  # (request number on this daemon, request) -> raw answer; b"" closes
@@ -179,3 +180,18 @@ def test_tcp_hosts() -> None:
     ):  # fmt: skip
         endpoint = Endpoint(text)
         assert (endpoint.address, endpoint.port, endpoint.base) == (address, port, base)
+
+
+def test_a_streamed_body_is_sent_once_and_in_a_version_that_the_daemon_knows(start: Start) -> None:
+    def script(n: int, request: bytes) -> bytes:
+        if b"/v1.45/" in request:
+            text = b'{"message":"client version 1.45 is too new. Maximum supported API version is 1.41"}'
+            return ok(text, "400 Bad Request")
+        complete = request.startswith(b"GET") or request.endswith(b"0\r\n\r\n")
+        return ok(b"{}") if complete else b"HTTP/1.1 100 Continue\r\n\r\n"
+
+    client, daemon = start(script)
+    pieces = iter((b"abc", b""))
+    upload(client, "POST", "/images/load", (), lambda: next(pieces)).read()
+    sent = b"".join(daemon.requests).partition(b"POST ")[2]
+    assert sent.startswith(b"/v1.41/images/load") and sent.endswith(b"3\r\nabc\r\n0\r\n\r\n")

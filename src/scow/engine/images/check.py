@@ -1,12 +1,11 @@
 """Check of the image store."""
 
 from scow.engine.context import Engine
-from scow.engine.ports import Credentials
 from scow.model import transitions
 from scow.model.transfer import Checked
 
 
-async def check(engine: Engine, repair: bool, credentials: Credentials | None) -> Checked:
+async def check(engine: Engine, repair: bool) -> Checked:
     """Every blob and layer, and what nothing names. Layers of running containers are looked at and left alone."""
     busy = {
         chain_id
@@ -14,4 +13,4 @@ async def check(engine: Engine, repair: bool, credentials: Credentials | None) -
         if entry.container.status.state in transitions.RUNNING
         for chain_id in entry.container.layers
     }
-    return await engine.images.check(repair, busy, credentials)
+    return await engine.images.check(repair, busy)

@@ -6,7 +6,6 @@ from scow.api.values import UNSET
 from scow.engine.images import check as checking
 from scow.engine.images import prune as pruning
 from scow.server.docker.call import Call
-from scow.server.docker.registry import registry_auth
 
 
 async def prune(call: Call) -> None:
@@ -18,7 +17,7 @@ async def prune(call: Call) -> None:
 
 async def check(call: Call) -> None:
     """POST /scow/system/check: the image store, with `repair` put right."""
-    checked = await checking.check(call.engine, call.flag("repair"), registry_auth(call))
+    checked = await checking.check(call.engine, call.flag("repair"))
     findings = [
         CheckFinding(each.problem, each.kind, each.name, list(each.images), each.detail, each.remedy, each.failure)
         for each in checked.findings
