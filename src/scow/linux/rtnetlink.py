@@ -112,10 +112,6 @@ def new_dummy(name: str, mtu: int) -> Message:
     return _NEWLINK, CREATE | EXCL | ACK, _link(0, text(_NAME, name), number(_MTU, mtu), info)
 
 
-def set_down(index: int) -> Message:
-    return _NEWLINK, ACK, _link(index, flags=0, change=UP)
-
-
 def set_up(name: str) -> Message:
     return _NEWLINK, ACK, _link(0, text(_NAME, name), flags=UP, change=UP)
 

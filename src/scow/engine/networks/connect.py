@@ -11,7 +11,7 @@ from scow.errors import Forbidden, InvalidArgument, NotFound
 from scow.model.network import EndpointWish, Network, Places
 from scow.network.choice import check_wish
 
-_NO_HOST = "container cannot be disconnected from host network or connected to host network"
+NO_HOST = "container cannot be disconnected from host network or connected to host network"
 _SHARED = "container sharing network namespace with another container or host cannot be connected to any other network"
 _PRIVATE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
 
@@ -40,7 +40,7 @@ def _check(entry: Entry, network: Network) -> None:
     if container.host.network_mode.startswith("container:") or container.host.network_mode == "host":
         raise InvalidArgument(_SHARED)
     if network.name == "host":
-        raise InvalidArgument(_NO_HOST)
+        raise InvalidArgument(NO_HOST)
     if network.config_only:
         raise Forbidden("cannot create endpoint on configuration-only network")
     present = wishes.of(container)

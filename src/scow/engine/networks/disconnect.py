@@ -6,12 +6,10 @@ from dataclasses import replace
 from scow.engine.containers import happenings
 from scow.engine.context import Engine
 from scow.engine.networks import query, wishes
-from scow.engine.networks.connect import apply, open_namespace
+from scow.engine.networks.connect import NO_HOST, apply, open_namespace
 from scow.engine.registry import Entry
 from scow.errors import Internal, InvalidArgument, NotFound
 from scow.model.network import EndpointWish, Network
-
-_NO_HOST = "container cannot be disconnected from host network or connected to host network"
 
 
 class NotConnected(Internal):
@@ -32,7 +30,7 @@ async def disconnect(engine: Engine, network_name: str, container_name: str, for
     async with entry.lock:
         container = entry.container
         if network.name == "host" and container.host.network_mode == "host":
-            raise InvalidArgument(_NO_HOST)
+            raise InvalidArgument(NO_HOST)
         present = wishes.of(container)
         left = tuple(wish for wish in present if wish.network != network.name and wish.network != network.id)
         if len(left) == len(present):
