@@ -62,6 +62,7 @@ class Monitor:
         self._processes: dict[int, Process] = {}
         self._starters: list[Starter] = []
         self._spare: Starter | None = None
+        self._exec_at = 0.0  # monotonic: when the last exec ended
         self._starting_execs: set[str] = set()
         self.execs: dict[str, Process] = {}
         self._settling: dict[str, Callable[[], None]] = {}
@@ -225,7 +226,12 @@ class Monitor:
         return Starter(self._loop, self._steps.execute(self._directory, self.bundle, self.init.pid), done)
 
     def _keep_spare(self) -> None:
-        """Execs often come one after the other: the next one's starter is forked already, and waits for a while."""
+        """Execs often come one after the other: the next one's starter is forked already, and waits for a while. After
+        a single one, such as a health check, nothing is kept.
+        """
+        before, self._exec_at = self._exec_at, time.monotonic()
+        if self._exec_at - before > _SPARE:
+            return
         if self._spare is None and self.init is not None and self.exit is None and not self.frozen:
             work = self._steps.execute(self._directory, self.bundle, self.init.pid)
             self._spare = spare = Starter(self._loop, work, _spare_failed)

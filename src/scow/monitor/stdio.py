@@ -48,7 +48,6 @@ class Stdio:
         self._size = _SMALL
         self._busy = False
         self._child: tuple[int, int, int] | None = None
-        self._handlers = {STDOUT: self._stdout_ready, STDERR: self._stderr_ready}
         self._when_ended: Callable[[], None] | None = None
 
     def child_fds(self, *, discard: bool = False) -> tuple[int, int, int] | None:
@@ -123,7 +122,7 @@ class Stdio:
             if fd == self._stdin and self._pending:
                 events |= OUT
             if events:
-                self._loop.watch(fd, events, self._handlers[stream])
+                self._loop.watch(fd, events, self._stdout_ready if stream == STDOUT else self._stderr_ready)
             else:
                 self._loop.forget(fd)  # a hangup would be reported again and again
 
@@ -196,16 +195,18 @@ class Stdio:
             self._stdin = -1
         os.close(fd)
         if not self._outputs and self._when_ended is not None:
-            self._when_ended()
+            when_ended, self._when_ended = self._when_ended, None  # it refers to us: kept, it would keep us
+            when_ended()
 
     def process_ended(self, when_ended: Callable[[], None]) -> None:
         """The process is dead: pass on what it left in pipes and terminal.
 
         Calls `when_ended` once every output has come to its end, which is at once unless others still hold them open.
         """
-        self._when_ended = when_ended
         if not self._outputs:
             when_ended()
+            return
+        self._when_ended = when_ended
         for stream in tuple(self._outputs):
             while stream in self._outputs and self._read(stream):
                 pass

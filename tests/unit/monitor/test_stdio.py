@@ -1,8 +1,10 @@
 """Stdio and its clients in one loop, without any process: the test plays both the process and the clients."""
 
+import gc
 import os
 import socket
 import termios
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -360,3 +362,30 @@ def test_left_overs_of_an_exec_can_go_on_writing(plays: list[Play]) -> None:
         it.turn(1)
     os.close(other)
     it.turn()
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_what_has_ended_is_freed_at_once(plays: list[Play], early: bool) -> None:
+    """A monitor runs for years, and a collector of cycles hardly ever: 10,000 health checks must not pile up in it."""
+    made = play(plays)
+    stdio = weakref.ref(made.stdio)
+
+    def output_ends() -> None:
+        for fd in made.fds:
+            os.close(fd)
+        made.fds.clear()
+        made.turn()
+
+    gc.disable()
+    try:
+        if early:
+            output_ends()
+        made.stdio.process_ended(made.stdio.end_clients)
+        output_ends()
+        made.stdio.finish(0)
+        made.stdio = None  # type: ignore[assignment]
+        assert stdio() is None
+    finally:
+        gc.enable()
+        plays.remove(made)
+        made.loop.close()
