@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 from scow.errors import ScowError
@@ -16,6 +16,8 @@ class TaskSet:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._idle: set[asyncio.Task[Any]] = set()
+        self._draining = False
 
     def spawn(self, work: Coroutine[Any, Any, T], name: str, *, awaited: bool = False) -> "asyncio.Task[T]":
         """Run `work` in the background of the running loop. A failure is logged unless somebody has `awaited` it."""
@@ -44,17 +46,36 @@ class TaskSet:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def drain(self, timeout: float) -> None:
-        """Wait up to `timeout` seconds for every task, then cancel the rest."""
-        if self._tasks:
-            _, late = await asyncio.wait(set(self._tasks), timeout=timeout)
-            for task in late:
+    async def idle(self, wait: Awaitable[T]) -> T:
+        """Await what may be long in coming: a task that is here has nothing to finish, and `drain` cancels it at once."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._idle.add(task)
+        try:
+            if self._draining:
                 task.cancel()
+            return await wait
+        finally:
+            self._idle.discard(task)
+
+    async def drain(self, timeout: float) -> None:
+        """Wait up to `timeout` seconds for every task that is not idle, then cancel the rest."""
+        self._draining = True
+        for task in self._idle:
+            task.cancel()
+        try:
+            if self._tasks:
+                _, late = await asyncio.wait(set(self._tasks), timeout=timeout)
+                for task in late:
+                    task.cancel()
+        finally:
+            self._draining = False
 
 
 _daemon = TaskSet()
 spawn = _daemon.spawn
 drain = _daemon.drain
+idle = _daemon.idle
 
 
 async def complete(work: Coroutine[Any, Any, T], name: str) -> T:

@@ -73,9 +73,9 @@ async def _run(config: Config) -> None:
         _log.info("stopping; containers go on")
         await listeners.close(min(config.shutdown_timeout, 5))
     finally:
-        with contextlib.suppress(ScowError):
-            await engine.networking.close()
-            await engine.supervisor.close()
+        for part in (engine.networking, engine.supervisor):
+            with contextlib.suppress(ScowError):
+                await part.close()
         await background.drain(2)
         parts.database.close()
         if config.pidfile:

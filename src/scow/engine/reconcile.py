@@ -1,5 +1,6 @@
 """Start of the daemon: what the records say and what really lives are brought together, in either direction."""
 
+import asyncio
 import logging
 from dataclasses import replace
 
@@ -31,7 +32,8 @@ async def reconcile(engine: Engine) -> None:
             _log.error("container %s: %s", entry.container.id, error.message)
     for container_id, task in tasks.items():
         await _end_unknown(engine, container_id, task)
-    files.sweep(engine, engine.containers)
+    for gone in files.sweep(engine, engine.containers):
+        spawn(asyncio.to_thread(files.delete, gone), "sweep")
     engine.snapshots.sweep({entry.container.id: entry.container.layers for entry in engine.containers})
     for entry in restart:
         spawn(_start_again(engine, entry), f"boot-{entry.container.id[:12]}")

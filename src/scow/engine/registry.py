@@ -20,6 +20,15 @@ class ExecEntry:
 
 
 @dataclass(slots=True)
+class Standstill:
+    """Who needs the container to stand still: how many, and whether the pause is theirs (`ours`) or the user's."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+    ours: bool = False
+
+
+@dataclass(slots=True)
 class Entry:
     """A container and its volatile surroundings.
 
@@ -43,6 +52,7 @@ class Entry:
     checking: "asyncio.Task[None] | None" = None
     check_task: ExecTask | None = None
     check_output: bytearray = field(default_factory=bytearray)
+    standstill: Standstill = field(default_factory=Standstill)
     removing: bool = False
     restarting: bool = False
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
-from scow.background import spawn
+from scow.background import idle, spawn
 from scow.errors import ScowError
 from scow.model import stats
 from scow.model.stats import Machine, Sample
@@ -82,12 +82,12 @@ class Sampler:
         loop = asyncio.get_running_loop()
         due = loop.time() + PERIOD
         while self._watchers:
-            await asyncio.sleep(max(0.0, due - loop.time()))
+            await idle(asyncio.sleep(max(0.0, due - loop.time())))
             due = max(due + PERIOD, loop.time())
             found = {id_: self._find(id_) for id_ in self._watchers}
             running = [(id_, subject) for id_, subject in found.items() if isinstance(subject, Subject)]
             samples = await asyncio.to_thread(read, running)
-            self._last.update(samples)
+            self._last.update((id_, made) for id_, made in samples.items() if id_ in self._watchers)
             for id_, subject in found.items():
                 for queue in self._watchers.get(id_, ()):
                     if queue.full():  # a slow reader gets the newest

@@ -80,7 +80,8 @@ class RunningTask:
         for item in hello.get("execs", ()):
             exec_id, pid, ended = item["exec"], item["pid"], item["exit"]
             if ended is not None:
-                self._event(ended)
+                if exec_id in self._execs:  # others are of no interest to anybody any more
+                    self._event(ended)
             elif exec_id not in self._execs:
                 self._execs[exec_id] = RunningExec(self, exec_id, pid)
         if hello.get("exit") is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from scow import background
 from scow.engine import reconcile
 from scow.engine.containers import create, execs, kill, pause, query, remove, rename, restart, start, stop, wait
 from scow.engine.ports import ExitStatus
@@ -388,6 +389,7 @@ def test_a_cut_off_create_is_swept_and_an_unknown_task_ended(tmp_path: Path) -> 
         nxt.supervisor.left = {"e" * 64: unknown}
         await reconcile.reconcile(nxt.engine)
         assert unknown.signals == [9]
+        await background.drain(5)  # deleting goes on behind the scenes
         assert not (world.root / "data/containers" / stray).exists()
         assert not half_removed.exists()
         assert "e" * 64 in nxt.supervisor.forgotten

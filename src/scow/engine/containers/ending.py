@@ -5,7 +5,7 @@ restart policy.
 import asyncio
 from dataclasses import replace
 
-from scow.background import spawn
+from scow.background import idle, spawn
 from scow.engine.containers import happenings, health
 from scow.engine.context import Engine
 from scow.engine.ports import ExitStatus, Task
@@ -20,7 +20,7 @@ _GOOD_RUN = 10 * 10**9  # ran as long as this (ns): the next back-off starts sma
 
 async def watch(engine: Engine, entry: Entry, task: Task) -> None:
     """Wait for the exit of a running task and record it."""
-    status = await task.wait()
+    status = await idle(task.wait())
     async with entry.lock:
         await record(engine, entry, status)
 
@@ -98,7 +98,7 @@ def schedule(engine: Engine, entry: Entry, ran: int) -> None:
 async def _restart_later(engine: Engine, entry: Entry, delay: float) -> None:
     from scow.engine.containers import start
 
-    await asyncio.sleep(delay)
+    await idle(asyncio.sleep(delay))
     async with entry.lock:
         status = entry.container.status
         if entry.removing or status.state != "restarting":

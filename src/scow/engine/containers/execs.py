@@ -6,7 +6,7 @@ import socket
 import struct
 from dataclasses import replace
 
-from scow.background import spawn
+from scow.background import idle, spawn
 from scow.engine.containers import happenings
 from scow.engine.containers.attach import detach_sequence
 from scow.engine.context import Engine
@@ -157,7 +157,7 @@ async def _run(
 
 
 async def _watch(engine: Engine, entry: Entry, item: ExecEntry, task: ExecTask) -> None:
-    status = await task.wait()
+    status = await idle(task.wait())
     item.record = replace(item.record, running=False, exit_code=status.code, pid=0)
     item.task = None
     happenings.publish(engine, entry.container, "exec_die", execID=item.record.id, exitCode=str(status.code))

@@ -52,11 +52,9 @@ def remove(engine: Engine, container_id: str) -> None:
     delete(take_away(engine, container_id))
 
 
-def sweep(engine: Engine, keep: Container[str]) -> None:
-    """At start: what a create or a remove that was cut off has left."""
+def sweep(engine: Engine, keep: Container[str]) -> list[str]:
+    """At start: take away what a create or a remove that was cut off has left. The result is for `delete`."""
     root = f"{engine.settings.data_root}/containers"
-    for name in os.listdir(root):
-        if name.endswith(_REMOVED):
-            delete(f"{root}/{name}")
-        elif len(name) == _ID_LENGTH and name not in keep:
-            remove(engine, name)
+    names = os.listdir(root)
+    gone = [f"{root}/{name}" for name in names if name.endswith(_REMOVED)]
+    return gone + [take_away(engine, name) for name in names if len(name) == _ID_LENGTH and name not in keep]

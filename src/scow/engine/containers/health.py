@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import msgspec
 
-from scow.background import complete, spawn
+from scow.background import complete, idle, spawn
 from scow.engine.containers import execs, happenings
 from scow.engine.context import Engine
 from scow.engine.registry import Entry
@@ -47,8 +47,9 @@ def adopt(engine: Engine, entry: Entry) -> None:
     if rules.command(container.config.healthcheck, container.config.shell) is None:
         return
     known = _load(engine, container) or container.status.health or Health()
-    _set(engine, entry, known)
-    if container.status.state == "running":
+    running = container.status.state == "running"
+    _set(engine, entry, known if running else rules.stopped(known))
+    if running:
         _watch(engine, entry, known.log[-1].end if known.log else 0)
 
 
@@ -88,7 +89,7 @@ async def _check_for_ever(engine: Engine, entry: Entry, since: int) -> None:
         status = entry.container.status
         health = status.health or Health()
         due = (since or status.started_at) + rules.pause(health, check, status.started_at, engine.clock())
-        await asyncio.sleep(max(0.0, (due - engine.clock()) / _SECOND))
+        await idle(asyncio.sleep(max(0.0, (due - engine.clock()) / _SECOND)))
         started = engine.clock()
         work = stuck or spawn(_run(engine, entry), f"check-{entry.container.id[:12]}", awaited=True)
         try:
@@ -96,18 +97,29 @@ async def _check_for_ever(engine: Engine, entry: Entry, since: int) -> None:
             if not done:
                 await _kill(entry, work)
         except asyncio.CancelledError:
+            if entry.check_task is not None:  # nobody would end it any more
+                spawn(entry.check_task.kill(), "kill a check", awaited=True)
             work.cancel()
             raise
-        stuck = (
-            None if work.done() else work
-        )  # a stopped container runs nothing: checks must not pile up in front of it
+        # A stopped container runs nothing: checks must not pile up in front of it.
+        stuck = None if work.done() else work
         result = work.result() if done else _late(engine, entry, started)
         since = result.end
         await _take(engine, entry, result)
 
 
 async def _run(engine: Engine, entry: Entry) -> HealthResult:
-    """One run of the check, to its end."""
+    """One run of the check, to its end; that it cannot be run is a result, too."""
+    start = engine.clock()
+    try:
+        return await _execute(engine, entry, start)
+    except ScowError as error:
+        return HealthResult(start, engine.clock(), -1, error.message)
+    except OSError as error:
+        return HealthResult(start, engine.clock(), -1, f"cannot run the check: {error.strerror}")
+
+
+async def _execute(engine: Engine, entry: Entry, start: int) -> HealthResult:
     container = entry.container
     words = rules.command(container.config.healthcheck, container.config.shell) or ()
     ours, theirs = socket.socketpair()
@@ -116,13 +128,10 @@ async def _run(engine: Engine, entry: Entry) -> HealthResult:
     try:
         ours.setblocking(False)
         reading = spawn(_read(ours, output), f"check-output-{container.id[:12]}", awaited=True)
-        start = engine.clock()
         try:
             code = await execs.run_alone(
                 engine, entry, ExecConfig(cmd=words, attach_stdout=True, attach_stderr=True), theirs
             )
-        except ScowError as error:
-            return HealthResult(start, engine.clock(), -1, error.message)
         finally:
             theirs.close()
         await asyncio.wait((reading,), timeout=_LAST_OUTPUT)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scow.engine.context import Engine
 from scow.engine.registry import ContainerRegistry
-from scow.engine.sampler import Subject
+from scow.engine.sampler import Find, Subject
 from scow.model.container import Container
 from scow.model.stats import Sample
 
@@ -44,20 +44,16 @@ async def _stream(engine: Engine, container_id: str) -> AsyncIterator[Reading]:
             before = now
 
 
-def finder(containers: ContainerRegistry) -> "_Finder":
+def finder(containers: ContainerRegistry) -> Find:
     """How the sampler finds a container."""
-    return _Finder(containers)
 
-
-class _Finder:
-    def __init__(self, containers: ContainerRegistry) -> None:
-        self._containers = containers
-
-    def __call__(self, container_id: str) -> Subject | None | bool:
-        entry = self._containers.get(container_id)
+    def find(container_id: str) -> Subject | None | bool:
+        entry = containers.get(container_id)
         if entry is None:
             return False
         if entry.task is None:
             return None
         shares_host = entry.container.host.network_mode == "host"
         return Subject(entry.task.figures, 0 if shares_host else entry.task.pid)
+
+    return find

@@ -47,8 +47,13 @@ async def update(engine: Engine, name: str, request: UpdateRequest) -> None:
             except ScowError as error:
                 await _put_back(entry.task, before, merged)
                 raise type(error)(_sentence(container.id, error.message)) from error
+        try:
+            await engine.containers.store.set_record(replace(entry.container, host=changed))
+        except ScowError:
+            if entry.task is not None and merged != before:
+                await _put_back(entry.task, before, merged)
+            raise
         entry.container = replace(entry.container, host=changed)
-        await engine.containers.store.set_record(entry.container)
     engine.export(entry.container)
     happenings.publish(engine, entry.container, "update")
 
