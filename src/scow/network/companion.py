@@ -34,13 +34,22 @@ def launch(path: str, program: Sequence[str], *, errors: int = subprocess.DEVNUL
 
 
 async def until_ended(connection: socket.socket) -> None:
-    """Wait until the process at the other end has gone; what it sends stays to be read by others."""
+    """Wait until the process at the other end has gone, or until `connection` is shut down; what comes stays to be read by
+    others. At once when it is closed already.
+    """
+    try:
+        own = os.dup(connection.fileno())  # epoll forgets a descriptor that is closed
+    except OSError:
+        return
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
-    with select.epoll() as hangup:
-        hangup.register(connection.fileno(), select.EPOLLRDHUP | select.EPOLLHUP)
-        loop.add_reader(hangup.fileno(), ended.set)
-        try:
-            await ended.wait()
-        finally:
-            loop.remove_reader(hangup.fileno())
+    try:
+        with select.epoll() as hangup:
+            hangup.register(own, select.EPOLLRDHUP | select.EPOLLHUP)
+            loop.add_reader(hangup.fileno(), ended.set)
+            try:
+                await ended.wait()
+            finally:
+                loop.remove_reader(hangup.fileno())
+    finally:
+        os.close(own)

@@ -156,8 +156,7 @@ class HostNetworking:
             for publications in tenancies.publications(relayed=True).values()
             for one in relayed_of(publications.address, publications.ports, self._relay_all)
         ]
-        for lost in await self._relay.reconcile(relayed):
-            _log.warning("the published port %s was taken by another program while the relay was away", lost)
+        await self._relay.reconcile(relayed)
         await self._start_names(living)
         for one in self._catalog.segments():
             one.pool.start()

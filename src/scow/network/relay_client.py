@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scow.background import TaskSet
+from scow.background import TaskSet, complete
 from scow.errors import Unavailable
 from scow.network import companion, relay, reserve
 
@@ -20,7 +20,7 @@ _ANSWER = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Relayed:
-    """One publication at an IPv6 address and the container's IPv4 address that it leads to."""
+    """One publication, at an address of either family, and the container's IPv4 address that it leads to."""
 
     protocol: str
     host_ip: str
@@ -53,17 +53,21 @@ class RelayClient:
         self._lock = asyncio.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
-    async def reconcile(self, wanted: Iterable[Relayed]) -> list[str]:
-        """Make a relay that lives serve exactly these; start one if needed. Returns what could not be bound again."""
+    async def reconcile(self, wanted: Iterable[Relayed]) -> None:
+        """Make a relay that lives serve exactly these; start one if needed. What cannot be bound again is logged."""
         self._wanted = {one.key: one for one in wanted}
         async with self._lock:
             if not self._connect():
-                return await self._revive() if self._wanted else []
+                return await self._revive_if_wanted()
             present = await self._list()
             extra = [key for key in present if key not in self._wanted or present[key] != self._wanted[key].line]
             if extra:
                 await self._remove(extra)
-            return await self._rebind([one for key, one in self._wanted.items() if key not in present or key in extra])
+            missing = [one for key, one in self._wanted.items() if key not in present or key in extra]
+            try:
+                self._rebind(missing)
+            except OSError:  # it ended just now
+                await self._revive_if_wanted()
 
     async def add(self, publications: Sequence[tuple[Relayed, socket.socket]]) -> None:
         """Serve these. The sockets are bound (tcp: listening); the relay gets duplicates, the caller closes its own."""
@@ -73,13 +77,11 @@ class RelayClient:
             for one, _ in publications:
                 self._wanted[one.key] = one
             if self._connection is None and not self._connect():
-                others = [one for one in self._wanted.values() if one not in {new for new, _ in publications}]
-                self._start()
-                await self._rebind(others)
+                await self._start_beside(publications)
             try:
                 self._send(publications)
-            except OSError:  # it ended just now, having had nothing to do
-                self._start()
+            except OSError:  # it ended just now, having had nothing to do, or was killed
+                await self._start_beside(publications)
                 self._send(publications)
 
     async def remove(self, publications: Iterable[Relayed]) -> None:
@@ -88,6 +90,8 @@ class RelayClient:
         if keys:
             async with self._lock:
                 await self._remove(keys)
+                if self._connection is None and not self._connect():
+                    await self._revive_if_wanted()
 
     async def replace(self, before: Sequence[Relayed], after: Sequence[Relayed]) -> None:
         """The same ports lead elsewhere: those of `before` that are not in `after` are given up. A port that another
@@ -145,16 +149,27 @@ class RelayClient:
             self._watcher.cancel()
             self._watcher = None
         if self._connection is not None:
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)  # whoever waits for its end has a descriptor of its own
             self._connection.close()
             self._connection = None
 
-    def _start(self) -> None:
+    async def _start(self) -> None:
         self._disconnect()
+        await complete(asyncio.to_thread(self._launch), "relay start")
+        if not self._connect():
+            raise Unavailable(f"the relay for published ports cannot be reached at {self._path}")
+
+    def _launch(self) -> None:
         if self._process is not None:
             self._process.poll()
         self._process = companion.launch(self._path, [relay.__file__, self._path])
-        if not self._connect():
-            raise Unavailable(f"the relay for IPv6 ports cannot be reached at {self._path}")
+
+    async def _start_beside(self, publications: Sequence[tuple[Relayed, socket.socket]]) -> None:
+        """Another relay, which serves what was wanted before these."""
+        new = {one.key for one, _ in publications}
+        await self._start()
+        self._rebind([one for key, one in self._wanted.items() if key not in new])
 
     async def _watch(self, connection: socket.socket) -> None:
         """Notice the relay's end; start another one while ports are published."""
@@ -165,22 +180,21 @@ class RelayClient:
                 self._disconnect()
             if self._process is not None:
                 self._process.poll()
-            if self._connection is None and self._wanted:
-                await self._revive()
+            if self._connection is None:
+                await self._revive_if_wanted()
 
-    async def _revive(self) -> list[str]:
-        self._start()
-        return await self._rebind(list(self._wanted.values()))
+    async def _revive_if_wanted(self) -> None:
+        if self._wanted:
+            await self._start_beside(())
 
-    async def _rebind(self, publications: Sequence[Relayed]) -> list[str]:
+    def _rebind(self, publications: Sequence[Relayed]) -> None:
         """Bind anew what an earlier relay or daemon had bound; a port that another program took meanwhile is lost."""
         held: list[tuple[Relayed, socket.socket]] = []
-        lost: list[str] = []
         for one in publications:
             try:
                 holder = reserve.reserve(one.protocol, one.host_ip, one.host_port, served=True)
-            except OSError:
-                lost.append(one.key)
+            except OSError as error:
+                _log.warning("the published port %s was taken while the relay was away: %s", one.key, error)
                 continue
             if holder is not None:
                 held.append((one, holder))
@@ -189,7 +203,6 @@ class RelayClient:
         finally:
             for _, holder in held:
                 holder.close()
-        return lost
 
     # ------------------------------------------------------------ messages
 

@@ -213,6 +213,8 @@ class Names:
 
     def _disconnect(self) -> None:
         if self._connection is not None:
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)  # whoever waits for its end has a descriptor of its own
             self._connection.close()
             self._connection = None
 
