@@ -122,8 +122,8 @@ class Database:
             while len(group) < _MAX_GROUP and not self._queue.empty():
                 group.append(self._queue.get())
             stopping = None in group
-            _commit_group(connection, [item for item in group if item is not None], self._path)
-            if not os.path.exists(self._reserve):
+            had_room = _commit_group(connection, [item for item in group if item is not None], self._path)
+            if had_room and not os.path.exists(self._reserve):  # else somebody may have given it up for his next try
                 self._keep_reserve()
         connection.close()
 
@@ -145,9 +145,10 @@ def _commit_group(
     connection: sqlite3.Connection,
     group: Sequence[tuple[Work, Callable[[Any, BaseException | None], None]]],
     path: str,
-) -> None:
+) -> bool:
+    """Whether there was a group, it was committed, and nothing of it lacked room."""
     if not group:
-        return
+        return False
     outcomes: list[tuple[Callable[[Any, BaseException | None], None], Any, BaseException | None]] = []
     try:
         connection.execute("begin immediate")
@@ -170,6 +171,7 @@ def _commit_group(
         outcomes = [(done, None, _typed(error, path)) for _, done in group]
     for done, value, error_or_none in outcomes:
         done(value, error_or_none)
+    return not any(isinstance(error, (ResourceExhausted, Unavailable)) for _, _, error in outcomes)
 
 
 def _typed(error: BaseException, path: str) -> BaseException:
