@@ -17,6 +17,7 @@ import secrets
 import time
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 
 from scow.errors import DataLoss, NotFound, ResourceExhausted
 from scow.linux import libc
@@ -64,13 +65,17 @@ class BlobStore:
     def has(self, digest: Digest) -> bool:
         return os.path.isfile(self.path(digest))
 
-    def read(self, digest: Digest, limit: int) -> bytes:
-        """A small blob (manifest, config), verified again: what lies on disk may have been damaged."""
+    def open(self, digest: Digest) -> FileIO:
+        """A blob's file, as it lies on disk, to be read. NotFound when there is none."""
         try:
-            with open(self.path(digest), "rb") as stream:
-                data = stream.read(limit + 1)
+            return FileIO(self.path(digest))
         except FileNotFoundError:
             raise NotFound(f"blob {digest} is missing") from None
+
+    def read(self, digest: Digest, limit: int) -> bytes:
+        """A small blob (manifest, config), verified again: what lies on disk may have been damaged."""
+        with self.open(digest) as stream:
+            data = stream.read(limit + 1)
         if len(data) > limit or digest_of(data, digest.algorithm) != digest:
             raise DataLoss(f"blob {digest} is damaged")
         return data

@@ -104,8 +104,8 @@ def _written(ingest: Ingest) -> Iterator[Ingest]:
 def unpack_stored(
     descriptor: Descriptor, diff_id: str, blobs: BlobStore, trees: Trees, limits: Limits = DEFAULT
 ) -> Stored:
-    """Unpack a layer whose blob is in the store already; the blob is verified on the way."""
-    with open(blobs.path(descriptor.digest), "rb", buffering=0) as stream:
+    """Unpack a layer whose blob is in the store already; the blob is verified on the way. NotFound without it."""
+    with blobs.open(descriptor.digest) as stream:
         incoming = _Incoming(lambda: stream.read(1 << 20), None, descriptor.digest.algorithm)
         return unpack_layer(incoming, descriptor, diff_id, trees, limits)
 

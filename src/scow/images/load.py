@@ -1,8 +1,8 @@
 """Load: an archive of images from outside becomes images of this store, all of them or none.
 
 The archive is spooled into scratch files (their digests taken on the way), its documents are read, the layers that are
-not there are unpacked and verified; then one sync, and the images appear one after another. A layer that comes
-compressed is kept as it came; one that comes as a plain tar is kept compressed.
+not there are unpacked and verified; then one sync, and the images appear one after another. A layer is kept as it came
+when the archive has a manifest that names it; a plain tar without one is kept compressed.
 """
 
 import asyncio
@@ -253,7 +253,7 @@ def _store(layer: _Layer, unpack: bool, parts: Parts, tell: Callable[[int], None
     """Verify a layer's file, unpack it when that is wanted, and make it a blob. Runs in a worker thread."""
     kind = _kind(layer.file)
     directory = parts.trees.create() if unpack else ""
-    packer = _Packer(parts.blobs) if not kind else None
+    packer = _Packer(parts.blobs) if not kind and layer.wanted is None else None
     done = False
     try:
         with open(layer.file.path, "rb", buffering=0) as stream:

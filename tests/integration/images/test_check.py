@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from scow.errors import NotFound
+from scow.images import check as checking
+from scow.images.blobs import BlobStore
 from scow.model.transfer import Checked, Finding
 from scow.oci.digest import Digest
 from tests.harness.archives import Made, docker_archive, layer
@@ -145,6 +147,23 @@ def test_a_mounted_layer_is_left_alone(world: World, name: str) -> None:
     found = check(world, True, chain).findings
     assert [each.failure for each in found] == ["a running container uses it: stop it first"]
     assert file.exists()
+
+
+def test_a_blob_that_vanishes_under_the_check_ends_nothing(
+    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = checking.blob_problem
+
+    def look(store: BlobStore, digest: Digest, size: int) -> str:
+        found = real(store, digest, size)
+        path = Path(store.path(digest))
+        if path.read_bytes().startswith(b"\x1f\x8b"):  # a layer
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(checking, "blob_problem", look)
+    findings = check(world).findings
+    assert [(each.kind, "is missing" in each.failure) for each in findings] == [("layer", True)] * 2
 
 
 def test_orphans(world: World, name: str) -> None:
