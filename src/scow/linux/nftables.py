@@ -97,13 +97,16 @@ class Nftables:
                 offset += (int.from_bytes(listed[offset : offset + 2], sys.byteorder) + 3) & ~3
         return total
 
-    def add(self, elements: Elements) -> None:
-        """All or nothing. EEXIST when a key is there with other data, ENOENT when the table is gone."""
-        self._commit(_element_messages(_NEW_ELEMENT, CREATE, self._family, self._table, elements))
-
-    def delete(self, elements: Elements) -> None:
-        """All or nothing. ENOENT when one is not there."""
-        self._commit(_element_messages(_DELETE_ELEMENT, 0, self._family, self._table, elements))
+    def replace(self, gone: Elements, new: Elements) -> None:
+        """One transaction, all or nothing. ENOENT when one of `gone` is not there or the table is gone, EEXIST when a key of
+        `new` is there with other data.
+        """
+        self._commit(
+            [
+                *_element_messages(_DELETE_ELEMENT, 0, self._family, self._table, gone),
+                *_element_messages(_NEW_ELEMENT, CREATE, self._family, self._table, new),
+            ]
+        )
 
     def _commit(self, messages: Sequence[Message]) -> None:
         if not messages:

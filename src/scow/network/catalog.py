@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from scow.background import TaskSet
+from scow.background import TaskSet, complete
 from scow.errors import Conflict, Forbidden, NotFound, ScowError, Unavailable
 from scow.metadata.leases import NetworkStore
 from scow.model.network import Network, NetworkRequest
@@ -133,7 +133,7 @@ class Catalog:
                 if not network.config_only:
                     await self._open(network)
             except BaseException as error:
-                await asyncio.shield(self._tasks.spawn(self._undo(network), f"undo network {network.name}"))
+                await complete(self._undo(network), f"undo network {network.name}")
                 if isinstance(error, OSError):
                     raise Unavailable(f"cannot make network {network.name}: {error}") from error
                 raise
@@ -169,7 +169,7 @@ class Catalog:
                 )
             self._segments.pop(network.id, None)
             del self._networks[network.id]
-            await asyncio.shield(self._tasks.spawn(self._take_down(network, opened), f"remove network {network.name}"))
+            await complete(self._take_down(network, opened), f"remove network {network.name}")
 
     async def _take_down(self, network: Network, opened: Segment | None) -> None:
         try:

@@ -93,30 +93,28 @@ class Firewall:
         flushed it), it is rebuilt as a whole.
         """
         before = self._published.get(container_id)
-        if before is not None:
-            self.withdraw(container_id)
         self._published[container_id] = publications
         try:
-            self._change(publications, add=True)
+            self._change(before, publications)
         except Unavailable:
-            del self._published[container_id]
+            if before is None:
+                del self._published[container_id]
+            else:
+                self._published[container_id] = before
             raise
 
     def withdraw(self, container_id: str) -> None:
         """One transaction; no error when nothing was published."""
         publications = self._published.pop(container_id, None)
         if publications is not None:
-            self._change(publications, add=False)
+            self._change(publications, None)
 
-    def _change(self, publications: Publications, *, add: bool) -> None:
+    def _change(self, gone: Publications | None, new: Publications | None) -> None:
         if self._nftables is None:
             return self.reload()
-        entries = elements([publications], ipv6=self._shape.ipv6)
+        before, after = (elements([one] if one else [], ipv6=self._shape.ipv6) for one in (gone, new))
         try:
-            if add:
-                self._nftables.add(entries)
-            else:
-                self._nftables.delete(entries)
+            self._nftables.replace(before, after)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.EEXIST, errno.EBUSY):
                 raise Unavailable(f"cannot change the nftables table {self._shape.table}: {error}") from error

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 
-from scow.background import TaskSet
+from scow.background import TaskSet, complete
 from scow.errors import Forbidden, InvalidArgument, NotFound, ScowError, Unavailable
 from scow.linux import conntrack
 from scow.model.network import Endpoint, EndpointWish, Places, Sandbox, Tenancy, Tenant
@@ -114,12 +114,12 @@ class Tenancies:
     async def connect(self, tenant: Tenant, wishes: Sequence[EndpointWish]) -> Sandbox:
         """See engine.ports.Networking."""
         parts = self._parts
-        segments = [parts.catalog.segment(wish.network) for wish in wishes]
         wanted = [_wanted(wish) for wish in wishes]
         port_wishes = self._plan(tenant, parts.bind_at)  # what is malformed is refused before anything is made
         if port_wishes and parts.rules.unguarded:
             raise Unavailable(f"cannot publish ports: {parts.rules.unguarded}")
         await self.release(tenant.id)
+        segments = [parts.catalog.segment(wish.network) for wish in wishes]
         for segment in segments:
             segment.members.add(tenant.id)
         place = _Place(tenant, Lease(tenant.id, ()))
@@ -179,7 +179,7 @@ class Tenancies:
         os.close(ready.netns)
         for segment in segments:
             segment.members.discard(container_id)
-        await asyncio.shield(self._parts.tasks.spawn(self._give_back(place), f"undo {container_id[:12]}"))
+        await complete(self._give_back(place), f"undo {container_id[:12]}")
 
     async def attach(self, tenant: Tenant, wish: EndpointWish, netns: int) -> Places:
         """See engine.ports.Networking."""
@@ -206,9 +206,7 @@ class Tenancies:
                 parts.files.write(place.lease)
                 return await self._rearrange(place, netns, before)
             except BaseException:
-                await asyncio.shield(
-                    parts.tasks.spawn(self._pull_out(place, endpoint, netns), f"undo {tenant.short_id}")
-                )
+                await complete(self._pull_out(place, endpoint, netns), f"undo {tenant.short_id}")
                 raise
 
     async def detach(self, container_id: str, network_id: str, netns: int) -> Places:
@@ -224,11 +222,12 @@ class Tenancies:
         before = place.lease
         left = tuple(one for one in before.endpoints if one is not endpoint)
         place.lease = replace(before, endpoints=left)
-        self._parts.files.write(place.lease)
-        await asyncio.to_thread(sandbox.detach, netns, endpoint.interface)
-        places = await self._rearrange(place, netns, before)
-        self._free(place.tenant.id, endpoint)
-        return places
+        try:
+            self._parts.files.write(place.lease)
+            await asyncio.to_thread(sandbox.detach, netns, endpoint.interface)
+            return await self._rearrange(place, netns, before)
+        finally:
+            self._free(place.tenant.id, endpoint)
 
     async def _rearrange(self, place: _Place, netns: int, before: Lease) -> Places:
         """Default route, ports and names follow the container's networks."""

@@ -1,9 +1,14 @@
 """The rule set as text, the elements as bytes, and where accepting rules go in other people's chains."""
 
+import errno
+
 import pytest
 
+from scow.errors import Unavailable
+from scow.linux import nftables
 from scow.model.ports import Port, PublishedPort
 from scow.network import foreign
+from scow.network.firewall import Firewall
 from scow.network.ruleset import Publications, Shape, Wall, elements, ruleset, table_name
 
 SHAPE = Shape("scow", (Wall("scow0", "172.29.0.0/16"),))
@@ -83,3 +88,38 @@ def test_rules_of_bridges_that_are_gone_are_found() -> None:
         {"chain": {"name": "FORWARD"}},
     ]
     assert foreign.abandoned(rules, lambda name: name == "scow0") == [("FORWARD", 5)]
+
+
+class Table:
+    """The elements of the kernel's table; the next change fails with `error`."""
+
+    def __init__(self) -> None:
+        self.elements: dict[str, dict[bytes, bytes]] = {}
+        self.error = 0
+        self.changes = 0
+
+    def replace(self, gone: nftables.Elements, new: nftables.Elements) -> None:
+        if self.error:
+            raise OSError(self.error, "no")
+        self.changes += 1
+        for name, entries in gone.items():
+            for key in entries:
+                del self.elements[name][key]
+        for name, entries in new.items():
+            self.elements.setdefault(name, {}).update(entries)
+
+
+def test_publishing_anew_is_one_change_and_loses_nothing_when_it_fails() -> None:
+    firewall, table = Firewall(SHAPE), Table()
+    firewall._nftables = table  # type: ignore[assignment]
+    other = Publications("172.29.0.3", WEB.ports)
+    firewall.publish("web", WEB)
+    firewall.publish("web", other)
+    assert table.changes == 2 and table.elements == elements([other])
+    table.error = errno.ENOMEM
+    with pytest.raises(Unavailable):
+        firewall.publish("web", WEB)
+    assert table.elements == elements([other])
+    table.error = 0
+    firewall.withdraw("web")
+    assert not any(table.elements.values())
