@@ -126,6 +126,11 @@ class ImageStore(Protocol):
         NAME:TAG`.
         """
 
+    def unreadable(self, name: str) -> str:
+        """The full id that `name` is, of an image that cannot be used because its config cannot be read, and that can
+        only be deleted; else "".
+        """
+
     def images(self) -> Sequence[Image]: ...
 
     async def pull(

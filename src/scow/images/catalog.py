@@ -49,7 +49,8 @@ class Catalog:
             self._blobs.setdefault(image_id, {})[digest] = size
         for row in loaded.images:
             try:
-                self._read(row, blobs)
+                self._configs[row.id] = read_config(row, blobs)
+                self.rows[row.id] = row
             except ScowError as error:  # the daemon starts whatever one image looks like
                 _log.error("image %s cannot be used: %s", row.id, error.message)
                 self.broken[row.id] = row
@@ -96,7 +97,20 @@ class Catalog:
         return found[0] if len(found) == 1 else None
 
     def config(self, image_id: str) -> ImageConfig:
+        """NoSuchImage for one that was removed meanwhile."""
+        self.require(image_id)
         return self._configs[image_id]
+
+    def require(self, image_id: str) -> ImageRow:
+        """An image's row; NoSuchImage for one that was removed meanwhile."""
+        if image_id not in self.rows:
+            raise NoSuchImage(f"No such image: {image_id}")
+        return self.rows[image_id]
+
+    def unreadable(self, name: str) -> str:
+        """The full id that `name` is, of an image whose config cannot be read; else ""."""
+        whole = name if name.startswith("sha256:") else f"sha256:{name}"
+        return whole if whole in self.broken else ""
 
     def blobs_of(self, image_id: str) -> dict[str, int]:
         """Digest and size of every blob of an image."""
@@ -132,17 +146,13 @@ class Catalog:
 
     # ------------------------------------------------------------ changes
 
-    def mend(self, image_id: str, blobs: BlobStore) -> None:
-        """A broken image whose config can be read again is whole. DataLoss or NotFound when it cannot."""
-        self._read(self.broken[image_id], blobs)
-        del self.broken[image_id]
-        self._refresh(image_id)
-
-    def _read(self, row: ImageRow, blobs: BlobStore) -> None:
-        config = image_documents.parse(blobs.read(Digest.parse(row.id), CONFIG_LIMIT))
-        container_config(config.config)
-        self._configs[row.id] = config
-        self.rows[row.id] = row
+    async def mend(self, image_id: str, config: ImageConfig) -> None:
+        """A broken image whose config could be read again is whole; nothing happens when it is no longer broken."""
+        async with self._changing:
+            if image_id in self.broken:
+                self.rows[image_id] = self.broken.pop(image_id)
+                self._configs[image_id] = config
+                self._refresh(image_id)
 
     async def move_layers(self, rows: Sequence[LayerRow]) -> None:
         """Layers that are in other directories now."""
@@ -239,21 +249,26 @@ class Catalog:
                 self._refresh(image_id)
 
     async def delete(self, image_id: str) -> tuple[list[LayerRow], list[str]]:
-        """Forget an image with its names. Returns (layers forgotten with it, top first; blobs that nobody uses now)."""
+        """Forget an image with its names. Returns (layers forgotten with it, top first; blobs that nobody uses now).
+
+        A broken one's layers, which nobody knows, are left to a check or the next start.
+        """
         async with self._changing:
-            if image_id not in self._images:
+            image = self._images.pop(image_id, None)
+            if image is None and image_id not in self.broken:
                 raise NoSuchImage(f"No such image: {image_id}")
-            image = self._images.pop(image_id)
-            layers = self._unused_layers(image.chain_ids)
+            layers = self._unused_layers(image.chain_ids) if image is not None else []
             for layer in layers:
                 del self.layers[layer.chain_id]
             try:
                 await tables.delete(self._database, (image_id,), [layer.chain_id for layer in layers])
             except BaseException:
-                self._images[image_id] = image
+                if image is not None:
+                    self._images[image_id] = image
                 self.layers.update({layer.chain_id: layer for layer in layers})
                 raise
-            del self.rows[image_id], self._configs[image_id]
+            for known in (self.rows, self.broken, self._configs):
+                known.pop(image_id, None)
             self.names = {name: row for name, row in self.names.items() if row.image_id != image_id}
             self._digests = {key: owner for key, owner in self._digests.items() if owner != image_id}
             blobs = self._blobs.pop(image_id, {})
@@ -312,3 +327,10 @@ class Catalog:
             tagged_at=max((name.tagged_at for name in names), default=row.stored_at),
             parent=row.parent,
         )
+
+
+def read_config(row: ImageRow, blobs: BlobStore) -> ImageConfig:
+    """An image's config, from its blob. DataLoss or NotFound when it cannot be used."""
+    config = image_documents.parse(blobs.read(Digest.parse(row.id), CONFIG_LIMIT))
+    container_config(config.config)
+    return config

@@ -15,6 +15,7 @@ from scow.background import complete
 from scow.errors import ScowError
 from scow.images import mend
 from scow.images.blobs import BlobStore
+from scow.images.catalog import read_config
 from scow.images.compare import difference
 from scow.images.parts import Parts
 from scow.metadata.images import LayerRow
@@ -105,9 +106,9 @@ def blob_problem(blobs: BlobStore, digest: Digest, size: int) -> str:
 
 async def _images(run: _Run) -> None:
     """Images that could not be read at the start can be used again once their config is there."""
-    for image_id in list(run.parts.catalog.broken):
+    for image_id, row in list(run.parts.catalog.broken.items()):
         try:
-            await run.parts.run(run.parts.catalog.mend, image_id, run.parts.blobs)
+            await run.parts.catalog.mend(image_id, await run.parts.run(read_config, row, run.parts.blobs))
         except ScowError as error:
             run.found(Finding("damaged", "image", image_id, (image_id,), failure=error.message))
         else:

@@ -36,6 +36,9 @@ class LocalImageStore:
     def resolve(self, name: str) -> Image:
         return self.parts.catalog.resolve(name)
 
+    def unreadable(self, name: str) -> str:
+        return self.parts.catalog.unreadable(name)
+
     def images(self) -> Sequence[Image]:
         return self.parts.catalog.images()
 

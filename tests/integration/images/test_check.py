@@ -1,5 +1,6 @@
 """The check of the store finds what is missing, damaged or left over, and puts it right."""
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -9,8 +10,10 @@ import pytest
 from scow.errors import NotFound
 from scow.images import check as checking
 from scow.images.blobs import BlobStore
+from scow.metadata.images import ImageRow
 from scow.model.transfer import Checked, Finding
 from scow.oci.digest import Digest
+from scow.oci.image import ImageConfig
 from tests.harness.archives import Made, docker_archive, layer
 from tests.harness.faultreg import FaultRegistry
 from tests.harness.registry import Image
@@ -90,6 +93,47 @@ def test_a_pull_mends_a_damaged_config(world: World, name: str) -> None:
     world.pull(name)
     assert world.store.resolve(name).id == image_id
     assert problems(world) == []
+
+
+def unreadable(world: World, name: str) -> str:
+    """The id of the image, whose config is damaged since the daemon started."""
+    image_id = world.store.resolve(name).id
+    damage(Path(world.store.parts.blobs.path(Digest(image_id))))
+    world.reopen()
+    return image_id
+
+
+def test_an_image_that_cannot_be_read_can_be_removed(world: World, name: str) -> None:
+    image_id = unreadable(world, name)
+    assert world.store.unreadable(image_id) == world.store.unreadable(image_id[7:]) == image_id
+    assert world.store.unreadable(name) == world.store.unreadable(image_id[:20]) == ""
+    assert list(world.run(world.store.delete(image_id))) == [image_id]
+    assert world.store.unreadable(image_id) == "" and world.leftovers()[0] == []
+    check(world)
+    assert world.leftovers() == ([], []) and problems(world) == []  # its layers, too
+    world.reopen()
+    assert not world.store.parts.catalog.names and world.leftovers() == ([], [])
+
+
+def test_an_image_that_is_removed_while_the_check_reads_it_stays_away(
+    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image_id = unreadable(world, name)
+    read = checking.read_config
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+
+        def late(row: ImageRow, store: BlobStore) -> ImageConfig:
+            config = read(row, store)
+            asyncio.run_coroutine_threadsafe(world.store.delete(image_id), loop).result()
+            return config
+
+        monkeypatch.setattr(checking, "read_config", late)
+        await world.store.check(True)
+
+    world.run(scenario())
+    assert not world.store.images() and image_id not in world.store.parts.catalog.rows
 
 
 def test_no_registry_has_it(world: World) -> None:

@@ -174,6 +174,10 @@ class FakeNetworking:
 class FakeImages:
     def __init__(self) -> None:
         self.all = {IMAGE.id: IMAGE}
+        self.broken: set[str] = set()
+
+    def unreadable(self, name: str) -> str:
+        return name if name in self.broken else ""
 
     def resolve(self, name: str) -> Image:
         for image in self.all.values():
@@ -204,7 +208,11 @@ class FakeImages:
         self.all[image_id] = replace(image, tags=(*image.tags, reference.familiar))
 
     async def delete(self, image_id: str) -> Sequence[str]:
-        return [self.all.pop(image_id).id]
+        if image_id in self.broken:
+            self.broken.remove(image_id)
+        else:
+            del self.all[image_id]
+        return [image_id]
 
 
 class FakeSnapshots:

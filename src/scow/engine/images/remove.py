@@ -27,9 +27,9 @@ class _Obstacle:
     hard: bool
     used: bool = False
 
-    def conflict(self, image: Image) -> Conflict:
+    def conflict(self, image_id: str) -> Conflict:
         how = "cannot be forced" if self.hard else "must be forced"
-        return Conflict(f"conflict: unable to delete {_short(image)} ({how}) - {self.reason}")
+        return Conflict(f"conflict: unable to delete {_short(image_id)} ({how}) - {self.reason}")
 
 
 async def remove(
@@ -38,16 +38,18 @@ async def remove(
     """A name is untagged, and deletes when it was the last; an id deletes when all its names are of one repository, or
     with force. With `prune`, parents that have no name and no other use go, too.
     """
+    if unreadable := engine.images.unreadable(name):
+        return await _remove_unreadable(engine, unreadable, force)
     image = engine.images.resolve(name)
     check_platform(image, name, platform)
     if _is_id(image, name):
         return await _remove_by_id(engine, image, force, prune)
     references = _references(image)
     if not force and _single(references):
-        for container_id, _ in _users(engine, image):
+        for container_id, _ in _users(engine, image.id):
             raise Conflict(
                 f'conflict: unable to remove repository reference "{name}" (must force) - '
-                f"container {container_id[:12]} is using its referenced image {_short(image)}"
+                f"container {container_id[:12]} is using its referenced image {_short(image.id)}"
             )
     reference = Reference.parse(name)
     reference = reference.with_default_tag() if reference.digest is None else reference.with_digest(reference.digest)
@@ -70,7 +72,7 @@ async def _remove_by_id(engine: Engine, image: Image, force: bool, prune: bool) 
     if _single(references):
         obstacle = _obstacle(engine, image, force, names_count=False)
         if obstacle is not None:
-            raise obstacle.conflict(image)
+            raise obstacle.conflict(image.id)
         for reference in references:
             removed.append(await _untag(engine, image, reference))
     return removed + await _delete(engine, engine.images.resolve(image.id), force, prune, quiet=False)
@@ -86,7 +88,7 @@ async def _delete(engine: Engine, image: Image, force: bool, prune: bool, quiet:
             dangling = not _references(image) and not _children(engine, image)
             if quiet and (not dangling or obstacle.used):
                 return removed
-            raise obstacle.conflict(image)
+            raise obstacle.conflict(image.id)
         for reference in _references(image):
             removed.append(await _untag(engine, image, reference))
         removed += [Removed(deleted=id_) for id_ in await engine.images.delete(image.id)]
@@ -97,19 +99,31 @@ async def _delete(engine: Engine, image: Image, force: bool, prune: bool, quiet:
         image, force, quiet = parent, False, True
 
 
+async def _remove_unreadable(engine: Engine, image_id: str, force: bool) -> list[Removed]:
+    """Of an image whose config is damaged only the id is known, and by that alone it can go, with its names."""
+    obstacle = _container_obstacle(_users(engine, image_id), force)
+    if obstacle is not None:
+        raise obstacle.conflict(image_id)
+    removed = [Removed(deleted=id_) for id_ in await engine.images.delete(image_id)]
+    engine.events.publish(Event("image", "delete", image_id, {"name": image_id}, engine.clock()))
+    return removed
+
+
 def _obstacle(engine: Engine, image: Image, force: bool, names_count: bool = True) -> _Obstacle | None:
     """What stands in the way of a deletion, in Docker's order. Force overcomes names and stopped containers."""
     if _children(engine, image):
         return _Obstacle("image has dependent child images", hard=True)
-    users = _users(engine, image)
-    for container_id, running in users:
-        if running:
-            return _Obstacle(f"image is being used by running container {container_id[:12]}", hard=True, used=True)
-    if force:
-        return None
-    if names_count and _references(image):
+    used = _container_obstacle(_users(engine, image.id), force)
+    if not force and not (used and used.hard) and names_count and _references(image):
         return _Obstacle("image is referenced in multiple repositories", hard=False)
-    for container_id, _ in users:
+    return used
+
+
+def _container_obstacle(users: list[tuple[str, bool]], force: bool) -> _Obstacle | None:
+    """The containers (id, whether it runs) that need the image; the running ones first."""
+    for container_id, _ in (user for user in users if user[1]):
+        return _Obstacle(f"image is being used by running container {container_id[:12]}", hard=True, used=True)
+    for container_id, _ in users if not force else ():
         return _Obstacle(f"image is being used by stopped container {container_id[:12]}", hard=False, used=True)
     return None
 
@@ -131,11 +145,11 @@ def _children(engine: Engine, image: Image) -> list[Image]:
     return [each for each in engine.images.images() if each.parent == image.id]
 
 
-def _users(engine: Engine, image: Image) -> list[tuple[str, bool]]:
+def _users(engine: Engine, image_id: str) -> list[tuple[str, bool]]:
     return [
         (entry.container.id, entry.container.status.state in transitions.RUNNING)
         for entry in engine.containers
-        if entry.container.image_id == image.id
+        if entry.container.image_id == image_id
     ]
 
 
@@ -156,8 +170,8 @@ def _is_id(image: Image, name: str) -> bool:
     )
 
 
-def _short(image: Image) -> str:
-    return image.id.removeprefix("sha256:")[:12]
+def _short(image_id: str) -> str:
+    return image_id.removeprefix("sha256:")[:12]
 
 
 def _publish(engine: Engine, image: Image, action: str) -> None:
