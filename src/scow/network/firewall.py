@@ -125,6 +125,7 @@ class Firewall:
         head = f"table {self._shape.family} {self._shape.table}"
         nftables.load(f"{head} {{\n}}\ndelete {head}\n")
         self._published.clear()
+        self.close()  # a look at the table that was asked for before rebuilds nothing
 
     def close(self) -> None:
         """The table stays: traffic of live containers goes on."""

@@ -36,6 +36,7 @@ class RuleWatch:
         self._watch: ChangeWatch | None = None
         self._ours = self._theirs = False
         self._touched = asyncio.Event()
+        self._worker: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         try:
@@ -45,9 +46,13 @@ class RuleWatch:
             _log.warning(
                 "the kernel does not tell changes of nftables (%s): the rules are looked at twice a second", error
             )
-        self._tasks.spawn(self._work(), "rule watch")
+        self._worker = self._tasks.spawn(self._work(), "rule watch")
 
     def close(self) -> None:
+        """Nothing is rebuilt any more."""
+        if self._worker is not None:
+            self._worker.cancel()
+            self._worker = None
         if self._watch is not None:
             with contextlib.suppress(RuntimeError):
                 asyncio.get_running_loop().remove_reader(self._watch.fileno())

@@ -1,6 +1,7 @@
 """Containers that come to a second network, leave one, and what goes wrong on the way."""
 
 import asyncio
+import subprocess
 import time
 from collections.abc import Callable
 
@@ -111,5 +112,21 @@ def test_a_cancelled_attach_is_undone_before_it_returns(on_site: OnSite, monkeyp
         await asyncio.wait([attaching])
         assert attaching.cancelled() and undone == ["eth1"]
         await networking.remove(network)
+
+    on_site(scenario)
+
+
+def test_what_was_taken_down_stays_down(on_site: OnSite) -> None:
+    """Also when somebody touched the table a moment before."""
+
+    async def scenario(site: Site) -> None:
+        networking = site.open()
+        await networking.start({}, {})
+        table = ["table", "inet", f"scow_{site.bridge}"]
+        subprocess.run(["nft", "flush", *table], check=True)
+        await asyncio.sleep(0.01)
+        await networking.destroy()
+        await asyncio.sleep(0.6)
+        assert subprocess.run(["nft", "list", *table], capture_output=True).returncode == 1
 
     on_site(scenario)
