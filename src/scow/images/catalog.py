@@ -103,9 +103,10 @@ class Catalog:
 
     def require(self, image_id: str) -> ImageRow:
         """An image's row; NoSuchImage for one that was removed meanwhile."""
-        if image_id not in self.rows:
+        row = self.rows.get(image_id)
+        if row is None:
             raise NoSuchImage(f"No such image: {image_id}")
-        return self.rows[image_id]
+        return row
 
     def unreadable(self, name: str) -> str:
         """The full id that `name` is, of an image whose config cannot be read; else ""."""

@@ -20,12 +20,8 @@ from scow.images.compare import difference
 from scow.images.parts import Parts
 from scow.metadata.images import LayerRow
 from scow.model.transfer import Checked, Finding
-from scow.oci import manifest as manifests
-from scow.oci import media
 from scow.oci.descriptor import Descriptor
 from scow.oci.digest import Digest
-from scow.oci.documents import MANIFEST_LIMIT
-from scow.oci.manifest import Manifest
 
 _CHUNK = 4 << 20
 _SETTLE = 0.2  # seconds between the two looks for orphans
@@ -156,13 +152,11 @@ def _source(parts: Parts, layer: LayerRow) -> tuple[Descriptor, tuple[str, ...]]
         if layer.chain_id not in image.chain_ids:
             continue
         number = image.chain_ids.index(layer.chain_id)
-        row = parts.catalog.rows[image.id]
         try:
-            manifest = manifests.parse(parts.blobs.read(Digest(row.listed), MANIFEST_LIMIT), media.OCI_MANIFEST)
+            manifest, _ = parts.manifest(parts.catalog.require(image.id))
         except ScowError:
             continue
-        if isinstance(manifest, Manifest):
-            return manifest.layers[number], image.chain_ids[:number]
+        return manifest.layers[number], image.chain_ids[:number]
     return None
 
 

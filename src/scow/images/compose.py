@@ -15,13 +15,11 @@ from scow.images.produce import Produced, produce
 from scow.metadata.images import ImageRow, LayerRow
 from scow.model.image import Image
 from scow.oci import image as image_documents
-from scow.oci import manifest as manifests
 from scow.oci import media
 from scow.oci.descriptor import Descriptor
 from scow.oci.digest import Digest
-from scow.oci.documents import MANIFEST_LIMIT
 from scow.oci.image import chain_ids
-from scow.oci.manifest import Manifest, render_manifest
+from scow.oci.manifest import render_manifest
 from scow.oci.platform import Platform, host_platform
 from scow.oci.reference import Reference
 
@@ -102,7 +100,7 @@ async def _keep(
     """The layer that was produced gets its place, and the image its documents."""
     diff_ids = [*base.diff_ids] if base else []
     history = [*parts.catalog.config(base.id).history] if base else []
-    layers = [*_manifest(parts, base).layers] if base else []
+    layers = [*(await parts.run(parts.manifest, parts.catalog.require(base.id)))[0].layers] if base else []
     (entry,) = document["history"]
     if made.unpacked.entries:
         made.ingest.commit(made.descriptor.digest)
@@ -114,14 +112,6 @@ async def _keep(
         entry = {**entry, "empty_layer": True}
     rootfs = {"type": "layers", "diff_ids": diff_ids}
     return await _publish(parts, base, {**document, "history": [*history, entry], "rootfs": rootfs}, layers, names)
-
-
-def _manifest(parts: Parts, image: Image) -> Manifest:
-    """The manifest with OCI media types."""
-    row = parts.catalog.rows[image.id]
-    manifest = manifests.parse(parts.blobs.read(Digest.parse(row.listed), MANIFEST_LIMIT), media.OCI_MANIFEST)
-    assert isinstance(manifest, Manifest)  # `listed` is written by scow alone
-    return manifest
 
 
 def _document(recipe: Recipe, base: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from scow.background import complete
-from scow.errors import Internal
+from scow.errors import Internal, ScowError
 from scow.images import config as config_documents
 from scow.images.blobs import BlobStore, sync
 from scow.images.decompress import Decompressed
@@ -34,7 +34,6 @@ from scow.oci import manifest as manifests
 from scow.oci import media
 from scow.oci.descriptor import Descriptor
 from scow.oci.digest import Digest
-from scow.oci.documents import MANIFEST_LIMIT
 from scow.oci.image import chain_ids
 from scow.oci.manifest import Manifest, render_manifest
 from scow.oci.platform import Platform
@@ -215,9 +214,10 @@ def _local(parts: Parts, layer: _Layer) -> Descriptor | None:
     for image in parts.catalog.images():
         if layer.diff_id not in image.diff_ids:
             continue
-        row = parts.catalog.rows[image.id]
-        manifest = manifests.parse(parts.blobs.read(Digest(row.listed), MANIFEST_LIMIT), media.OCI_MANIFEST)
-        assert isinstance(manifest, Manifest)
+        try:
+            manifest, _ = parts.manifest(parts.catalog.require(image.id))
+        except ScowError:  # another image's damage
+            continue
         descriptor = manifest.layers[image.diff_ids.index(layer.diff_id)]
         if parts.blobs.has(descriptor.digest):
             return descriptor

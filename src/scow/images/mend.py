@@ -16,7 +16,6 @@ from scow.oci import manifest as manifests
 from scow.oci.descriptor import Descriptor
 from scow.oci.digest import Digest
 from scow.oci.documents import MANIFEST_LIMIT
-from scow.oci.manifest import Manifest
 from scow.oci.reference import Reference
 
 if TYPE_CHECKING:
@@ -53,15 +52,12 @@ def _rendered(parts: Parts, digest: Digest, images: Sequence[str]) -> bool:
         if row is None or row.listed != digest or row.manifest == digest:
             continue
         try:
-            data = parts.blobs.read(Digest(row.manifest), MANIFEST_LIMIT)
+            listed = manifests.as_oci(*parts.manifest(row, listed=False))
         except ScowError:
             continue
-        document = manifests.parse(data, row.media_type)
-        if isinstance(document, Manifest):
-            listed = manifests.as_oci(document, data)
-            if Digest.of(listed) == digest:
-                _replace(parts, listed, digest)
-                return True
+        if Digest.of(listed) == digest:
+            _replace(parts, listed, digest)
+            return True
     return False
 
 

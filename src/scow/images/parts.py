@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from scow.errors import DataLoss
 from scow.images import index
 from scow.images.archive.limits import DEFAULT, Limits
 from scow.images.blobs import BlobStore, write_file
@@ -14,8 +15,12 @@ from scow.images.inflight import InFlight
 from scow.images.progress import LayerProgress
 from scow.images.registry.endpoint import RegistrySettings
 from scow.images.trees import Trees
-from scow.metadata.images import LayerRow
+from scow.metadata.images import ImageRow, LayerRow
+from scow.oci import manifest as manifests
+from scow.oci import media
 from scow.oci.digest import Digest
+from scow.oci.documents import MANIFEST_LIMIT
+from scow.oci.manifest import Manifest
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,6 +65,18 @@ class Parts:
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do work in a thread."""
         return await asyncio.shield(self.submit(work, *args, **kwargs))
+
+    def manifest(self, row: ImageRow, *, listed: bool = True) -> tuple[Manifest, bytes]:
+        """An image's manifest and its bytes: the OCI one, or without `listed` the one that the image came with.
+
+        Reads a file. NotFound without it, DataLoss when it is damaged or no manifest.
+        """
+        digest, media_type = (row.listed, media.OCI_MANIFEST) if listed else (row.manifest, row.media_type)
+        data = self.blobs.read(Digest(digest), MANIFEST_LIMIT)
+        manifest = manifests.parse(data, media_type)
+        if not isinstance(manifest, Manifest):
+            raise DataLoss(f"manifest {digest} of image {row.id} is an index")
+        return manifest, data
 
     async def export(self) -> None:
         """Bring index.json up to date."""

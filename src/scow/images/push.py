@@ -19,10 +19,8 @@ from scow.images.registry.client import connect_to
 from scow.images.registry.upload import MissingBlob, Uploader
 from scow.model.image import Image
 from scow.model.transfer import Credentials, PullProgress, PushedTag, PushReport
-from scow.oci import manifest as manifests
 from scow.oci.descriptor import Descriptor
 from scow.oci.digest import Digest
-from scow.oci.documents import MANIFEST_LIMIT
 from scow.oci.manifest import Manifest
 from scow.oci.platform import Platform
 from scow.oci.reference import Reference
@@ -110,11 +108,8 @@ async def _one(work: _Push, name: Reference, image: Image) -> None:
     digests = list(parts.catalog.blobs_of(image.id))
     try:
         with parts.catalog.hold(digests):
-            row = parts.catalog.rows[image.id]
-            data = await parts.run(parts.blobs.read, Digest.parse(row.manifest), MANIFEST_LIMIT)
-            manifest = manifests.parse(data, row.media_type)
-            if not isinstance(manifest, Manifest):
-                raise DataLoss(f"manifest {row.manifest} of {name.familiar} is an index")
+            row = parts.catalog.require(image.id)
+            manifest, data = await parts.run(parts.manifest, row, listed=False)
             await _blobs(work, image, manifest)
             tag = name.tag or ""
             try:

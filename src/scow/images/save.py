@@ -20,10 +20,8 @@ from scow.images.archive.header import BLOCK
 from scow.images.archive.writer import block
 from scow.images.parts import Parts
 from scow.model.image import Image
-from scow.oci import manifest as manifests
 from scow.oci.descriptor import Descriptor
 from scow.oci.digest import Digest
-from scow.oci.documents import MANIFEST_LIMIT
 from scow.oci.manifest import Manifest
 from scow.oci.media import OCI_INDEX
 from scow.oci.reference import Reference
@@ -130,10 +128,8 @@ def _plan(parts: Parts, selection: Sequence[Selected]) -> tuple[dict[bytes, _Blo
     repositories: dict[str, dict[str, str]] = {}
     for each in selection:
         image = each.image
-        row = parts.catalog.rows[image.id]
-        data = parts.blobs.read(Digest(row.manifest), MANIFEST_LIMIT)
-        manifest = manifests.parse(data, row.media_type)
-        assert isinstance(manifest, Manifest)  # rows are made from manifests only
+        row = parts.catalog.require(image.id)
+        manifest, _ = parts.manifest(row, listed=False)
         created = _seconds(image.created)
         top = Descriptor(row.media_type, Digest(row.manifest), row.manifest_size)
         for descriptor in (manifest.config, *manifest.layers, top):

@@ -8,12 +8,16 @@ import lzma
 import os
 import tarfile
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 import zstandard
 
 from scow.errors import DataLoss, NotFound, ResourceExhausted, ScowError
+from scow.model.container import ContainerConfig
+from scow.model.making import NewImage
 from scow.model.transfer import Loaded
+from scow.oci.digest import Digest
 from scow.oci.reference import Reference
 from tests.harness.archives import Made, docker_archive, docker_members, layer, layout_members, sha256, tar
 from tests.integration.images.world import World
@@ -320,6 +324,31 @@ def test_a_bomb_is_stopped(world: World) -> None:
     with pytest.raises(ResourceExhausted, match="fold"):
         load(world, bomb)
     assert world.leftovers() == ([], []) and not os.listdir(world.root / "tmp")
+
+
+def test_an_image_that_is_removed_meanwhile_is_told(world: World) -> None:
+    load(world, docker_archive(ONE))
+    image = world.store.resolve("app:1")
+    world.run(world.store.delete(image.id))
+
+    async def saved() -> list[bytes]:
+        return [piece async for piece in world.store.save([(image, ())])]
+
+    with pytest.raises(NotFound, match=f"^No such image: {image.id}$"):
+        world.run(saved())
+    new = NewImage(ContainerConfig(), 0, base=image)
+    with pytest.raises(NotFound, match=f"^No such image: {image.id}$"):
+        world.run(world.store.make(new, lambda emit: emit(layer("more"))))
+    assert world.leftovers() == ([], [])
+
+
+def test_damage_of_one_image_is_not_anothers(world: World) -> None:
+    """A layer is here already, but the manifest is damaged that says as which blob."""
+    load(world, docker_archive(ONE))
+    row = world.store.parts.catalog.rows[ONE.id]
+    Path(world.store.parts.blobs.path(Digest(row.listed))).write_bytes(b"{}")
+    load(world, docker_archive(TWO))
+    assert content(world, "second") == {"one", "three"}
 
 
 def test_a_damaged_blob_is_not_saved(world: World) -> None:
