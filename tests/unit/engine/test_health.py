@@ -1,6 +1,7 @@
 """Health checks of the engine, on doubles whose execs answer what the test wants."""
 
 import asyncio
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -206,5 +207,38 @@ def test_an_unknown_action_is_refused(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         with pytest.raises(InvalidArgument, match="invalid HealthOnFailure 'explode'"):
             await made(world, health_on_failure="explode")
+
+    run(tmp_path, scenario)
+
+
+def test_a_check_that_is_cut_off_leaves_no_descriptor_in_the_loop(tmp_path: Path) -> None:
+    """The number of a closed descriptor is a client's connection next, which would never be read."""
+
+    async def scenario(world: World) -> None:
+        id_ = await made(world, config={"healthcheck": CHECK})
+        entry = world.engine.containers.find(id_)
+        taken: list[int] = []
+        real = socket.socketpair
+
+        def remember(*arguments: Any) -> Any:
+            pair = real(*arguments)
+            taken.append(pair[0].fileno())
+            return pair
+
+        socket.socketpair = remember  # type: ignore[assignment]
+        try:
+            await start.start(world.engine, id_)
+            answering(world, id_, None)
+            while not taken or entry.check_task is None:
+                await asyncio.sleep(0.001)
+            entry.checking.cancel()  # type: ignore[union-attr]
+            known = asyncio.get_running_loop()._selector.get_map()  # type: ignore[attr-defined]
+            for _ in range(200):
+                await asyncio.sleep(0)
+                closed = not os.path.exists(f"/proc/self/fd/{taken[-1]}")
+                assert not (closed and taken[-1] in known)
+            assert closed
+        finally:
+            socket.socketpair = real
 
     run(tmp_path, scenario)

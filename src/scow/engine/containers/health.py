@@ -125,9 +125,9 @@ async def _execute(engine: Engine, entry: Entry, start: int) -> HealthResult:
     ours, theirs = socket.socketpair()
     output = bytearray()
     entry.check_output = output
+    ours.setblocking(False)
+    reading = spawn(_read(ours, output), f"check-output-{container.id[:12]}", awaited=True)
     try:
-        ours.setblocking(False)
-        reading = spawn(_read(ours, output), f"check-output-{container.id[:12]}", awaited=True)
         try:
             code = await execs.run_alone(
                 engine, entry, ExecConfig(cmd=words, attach_stdout=True, attach_stderr=True), theirs
@@ -135,9 +135,11 @@ async def _execute(engine: Engine, entry: Entry, start: int) -> HealthResult:
         finally:
             theirs.close()
         await asyncio.wait((reading,), timeout=_LAST_OUTPUT)
-        reading.cancel()
         return HealthResult(start, engine.clock(), code, rules.clip(bytes(output)))
     finally:
+        # The loop has to let go of the descriptor first: its number may be a client's connection in a moment.
+        reading.cancel()
+        await asyncio.wait((reading,))
         ours.close()
 
 
