@@ -7,11 +7,12 @@ manifest last: before it nobody sees anything of the image.
 import asyncio
 import hashlib
 import os
+import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from scow.background import complete
-from scow.errors import DataLoss, InvalidArgument, NotFound
+from scow.errors import Cancelled, DataLoss, InvalidArgument, NotFound
 from scow.images.layer import first_error
 from scow.images.parts import Parts
 from scow.images.progress import UploadProgress
@@ -198,11 +199,16 @@ class Content:
         self._hash = hashlib.new(descriptor.digest.algorithm)
         self._hashed = 0
         self._fd = -1
+        self._reading = threading.Lock()  # a request that broke may leave a read behind, which goes on beside the next
+        self._closed = False
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """No more is read; a read that is under way is waited for, one that still waits for its thread fails."""
+        self._closed = True
+        with self._reading:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
 
     async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
         """The bytes from start to end. DataLoss before the last of the blob's bytes when it is damaged."""
@@ -215,17 +221,23 @@ class Content:
                     block = self._parts.submit(self._block, start, end)
                 yield data
         finally:
-            await asyncio.wait([block])  # it uses the descriptor and the hash
+            block.cancel()
 
     def _block(self, start: int, end: int) -> bytes:
         """One block; whatever comes before it has been hashed then."""
+        with self._reading:
+            while self._hashed < start:
+                self._take(self._piece(self._hashed, start), self._hashed)
+            data = self._piece(start, end)
+            self._take(data, start)
+            return data
+
+    def _piece(self, start: int, end: int) -> bytes:
+        if self._closed:
+            raise Cancelled(f"the transfer of blob {self._descriptor.digest} was given up")
         if self._fd < 0:
             self._fd = self._open()
-        while self._hashed < start:
-            self._take(os.pread(self._fd, min(_BLOCK, start - self._hashed), self._hashed), self._hashed)
-        data = os.pread(self._fd, min(_BLOCK, end - start), start)
-        self._take(data, start)
-        return data
+        return os.pread(self._fd, min(_BLOCK, end - start), start)
 
     def _open(self) -> int:
         digest = self._descriptor.digest
