@@ -26,13 +26,16 @@ async def no_wait(_: float) -> None:
 
 
 class Registry:
-    """Answers from `script` by method, in order; then as a registry should. `sent` is (method, target, bytes)."""
+    """Answers from `script` by method, in order; then as a registry should. `sent` is (method, target, bytes). The session
+    moves to another location (/s1, /s2, …) with every request that it takes; at an earlier one it is unknown.
+    """
 
     def __init__(self, **script: list[Any]) -> None:
         self.script = script
         self.sent: list[tuple[str, str, int]] = []
         self.data = bytearray()
         self.there = False
+        self.at = 0
 
     async def request(
         self, method: str, target: str, reference: Reference, *, headers: Mapping[str, str] | None = None,
@@ -48,8 +51,11 @@ class Registry:
             raise RegistryFailure(step.message) from step
         if step is not None:
             return answer(*step)
+        if target.startswith("/s") and target.partition("?")[0] != f"/s{self.at}":
+            return answer(404, {})
         self.data += content
-        held = {"location": "/s", "range": f"0-{max(0, len(self.data) - 1)}"}
+        self.at += method in ("POST", "PATCH")
+        held = {"location": f"/s{self.at}", "range": f"0-{max(0, len(self.data) - 1)}"}
         if method == "HEAD":
             return answer(200 if self.there else 404, {})
         if method == "PUT":
@@ -93,7 +99,7 @@ def test_a_blob_goes_up_in_one_piece() -> None:
     registry = Registry()
     assert push(registry)[-1] == len(DATA)
     assert [(method, size) for method, _, size in registry.sent] == [("POST", 0), ("PATCH", len(DATA)), ("PUT", 0)]
-    assert registry.sent[-1][1] == f"/s?digest=sha256%3A{BLOB.digest.hex}"
+    assert registry.sent[-1][1] == f"/s2?digest=sha256%3A{BLOB.digest.hex}"
 
 
 def test_a_small_one_goes_with_the_closing_request(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,12 +115,27 @@ def test_the_missing_part_is_sent_after_a_break() -> None:
     assert [size for method, _, size in registry.sent if method == "PATCH"] == [10240, 5120, 2560]
 
 
+def test_a_broken_upload_is_taken_up_at_its_last_location(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "_LEAST_CHUNK", 100)
+    sessions: dict[str, str] = {}
+    registry = Registry(PATCH=[(413, {}), None, None, 0.5])
+    push(registry, sessions)
+    assert [target for method, target, _ in registry.sent if method == "GET"] == ["/s3"]
+    assert registry.count("POST") == 1 and bytes(registry.data) == DATA and not sessions
+    sizes = [size for method, _, size in registry.sent if method == "PATCH"]
+    assert set(sizes[1:-1]) == {1280}  # what a proxy takes is not asked again
+    registry = Registry(PATCH=[(413, {}), None, *[Broken("reset", True)] * 9])
+    with pytest.raises(RegistryFailure, match="reset"):
+        push(registry, sessions)
+    assert list(sessions.values()) == ["/s2"]
+
+
 def test_a_session_is_kept_for_the_next_push() -> None:
     sessions: dict[str, str] = {}
     registry = Registry(PATCH=[0.5, *[Broken("reset", True)] * 9])
     with pytest.raises(RegistryFailure, match="reset"):
         push(registry, sessions)
-    assert registry.count("PATCH") == Policy().attempts and list(sessions.values()) == ["/s"]
+    assert registry.count("PATCH") == Policy().attempts and list(sessions.values()) == ["/s1"]
     registry.script.clear()
     registry.sent.clear()
     push(registry, sessions)

@@ -71,6 +71,15 @@ class Session:
     chunk: int = _LARGEST_CHUNK
 
 
+@dataclass(slots=True)
+class _Upload:
+    """One blob on its way up: its session as the last answer left it, None while there is none."""
+
+    key: str
+    descriptor: Descriptor
+    session: Session | None = None
+
+
 class _Lost(Exception):
     """The registry no longer knows the session."""
 
@@ -122,31 +131,30 @@ class Uploader:
         """Bring a blob there. `told` hears how many bytes are on their way (it may go back). `read` verifies: it raises
         DataLoss when the bytes are not the digest's.
         """
-        key = f"{self.registry}/{self.reference.path}@{descriptor.digest}"
-        if known := self.sessions.pop(key, ""):
-            session = await self._taken_up(Session(known), descriptor) or session
-        failures, best = 0, session.offset if session else 0
+        upload = _Upload(f"{self.registry}/{self.reference.path}@{descriptor.digest}", descriptor, session)
+        if known := self.sessions.pop(upload.key, ""):
+            upload.session = await self._taken_up(Session(known), descriptor) or session
+        failures, best = 0, upload.session.offset if upload.session else 0
         while True:
             try:
-                session = session or await self.begin()
-                self._remember(key, session)
-                told(session.offset)
-                await self._through(session, descriptor, read, told)
-                self.sessions.pop(key, None)
+                at = self._stands(upload, upload.session or await self.begin())
+                told(at.offset)
+                await self._through(upload, at, read, told)
+                self.sessions.pop(upload.key, None)
                 return
             except _Lost:
                 again = _Again(faults.RegistryFailure(f"blob upload unknown: the upload of {descriptor.digest.short}"))
-                session = None
+                upload.session = None
             except _Again as error:
                 again = error
-                session = None if isinstance(error.error, DigestRefused) else session
-            if session is not None:
-                session = await self._taken_up(session, descriptor)
-            if session is None:
-                self.sessions.pop(key, None)
+                upload.session = None if isinstance(error.error, DigestRefused) else upload.session
+            if upload.session is not None:
+                upload.session = await self._taken_up(upload.session, descriptor)
+            if upload.session is None:
+                self.sessions.pop(upload.key, None)
                 if await self.exists(descriptor):
                     return  # only the answer to the last request was lost
-            progress = session.offset if session else 0
+            progress = upload.session.offset if upload.session else 0
             failures = 1 if progress > best else failures + 1
             best = max(best, progress)
             delay = self.policy.delay(failures, again.retry_after)
@@ -165,9 +173,9 @@ class Uploader:
 
     # ------------------------------------------------------------ one session
 
-    async def _through(self, session: Session, descriptor: Descriptor, read: Read, told: Told) -> None:
-        """Send what is missing and close the session."""
-        size = descriptor.size
+    async def _through(self, upload: _Upload, session: Session, read: Read, told: Told) -> None:
+        """Send what is missing and close the session, which moves on with every answer."""
+        descriptor, size = upload.descriptor, upload.descriptor.size
         while size - session.offset > (0 if session.offset else MONOLITHIC):
             start, end = session.offset, min(size, session.offset + session.chunk)
             headers = {"Content-Range": f"{start}-{end - 1}"}
@@ -175,9 +183,9 @@ class Uploader:
                 "PATCH", session.location, headers, partial(_counted, read, start, end, told), end - start
             )
             if answer.status == 413 and session.chunk > _LEAST_CHUNK:
-                session = replace(session, chunk=max(_LEAST_CHUNK, (end - start) // 8))
+                session = self._stands(upload, replace(session, chunk=max(_LEAST_CHUNK, (end - start) // 8)))
                 continue
-            session = self._opened(answer, session, end)
+            session = self._stands(upload, self._opened(answer, session, end))
             if session.offset <= start:
                 raise _Again(faults.RegistryFailure(f"upload of {descriptor.digest.short}: the registry took nothing"))
         start = session.offset
@@ -246,10 +254,14 @@ class Uploader:
         least = answer.headers.get("oci-chunk-min-length", "")
         return Session(location, offset, max(chunk, int(least) if least.isdigit() and len(least) < 12 else 0))
 
-    def _remember(self, key: str, session: Session) -> None:
+    def _stands(self, upload: _Upload, session: Session) -> Session:
+        """Where an upload stands now, also for the next push: a session is at its last location, and at no earlier."""
+        upload.session = session
+        self.sessions.pop(upload.key, None)
         while len(self.sessions) >= _SESSIONS:
             del self.sessions[next(iter(self.sessions))]
-        self.sessions[key] = session.location
+        self.sessions[upload.key] = session.location
+        return session
 
     def _path(self, rest: str) -> str:
         return f"/v2/{self.reference.path}/{rest}"
