@@ -5,7 +5,7 @@ Pure: the networks that exist and the host's routes are arguments.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 
 from scow.errors import Forbidden, InvalidArgument, NotFound, Unavailable
 from scow.linux.rtnetlink import MACVLAN_MODES
@@ -18,6 +18,7 @@ NAME, ICC, MASQUERADE, BINDING = (
     _BRIDGE_OPTION + word for word in ("name", "enable_icc", "enable_ip_masquerade", "host_binding_ipv4")
 )
 MTU = "com.docker.network.driver.mtu"
+_OPTIONS = frozenset((NAME, ICC, MASQUERADE, BINDING, MTU))
 _BOOLEANS = {"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"}
 _SWARM = (
     'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
@@ -116,13 +117,15 @@ def _check_driver(driver: str, request: NetworkRequest) -> None:
 
 
 def _check_ranges(request: NetworkRequest) -> None:
-    faults = [fault for one in request.ranges for fault in _faults(one, ipv6=request.ipv6)]
+    faults = [fault for one in request.ranges for fault in _faults(one)]
+    if not request.ipv6:
+        faults += [f"invalid subnet {one.subnet}: it needs EnableIPv6" for one in request.ranges if one.ipv6]
     if faults:
         lines = faults if len(faults) == 1 else [f"* {fault}" for fault in faults]
         raise InvalidArgument("invalid network config:\n" + "\n".join(lines))
 
 
-def _faults(wish: AddressRange, *, ipv6: bool) -> Iterable[str]:
+def _faults(wish: AddressRange) -> Iterable[str]:
     if not wish.subnet:
         if wish.ip_range or wish.gateway or wish.auxiliary:
             yield "invalid subnet : invalid CIDR block notation"
@@ -182,7 +185,7 @@ def _address_faults(what: str, text: str, subnet: Range) -> Iterable[str]:
 def _fill(request: NetworkRequest, network: Network, around: Surroundings) -> tuple[AddressRange, ...]:
     """The network's ranges with their gateways; automatic ones where the user gave none."""
     four = [one for one in request.ranges if one.subnet and not one.ipv6]
-    six = [one for one in request.ranges if one.ipv6] if request.ipv6 else []
+    six = [one for one in request.ranges if one.ipv6]
     if len(four) > 1 or len(six) > 1:
         raise Forbidden(f"{network.driver} driver doesn't support multiple subnets")
     own = [ip_network(one.subnet) for other in around.networks if not other.config_only for one in other.ranges]
@@ -235,6 +238,9 @@ def _lowest(subnet: Range, ip_range: str, taken: Mapping[Address, str], first: i
 
 def _with_options(network: Network, around: Surroundings) -> Network:
     options = network.options
+    unknown = sorted(name for name in options if name.startswith("com.docker.network.") and name not in _OPTIONS)
+    if unknown:
+        raise InvalidArgument(f"the network option {unknown[0]} is not supported by scow")
     mtu = _number(options, MTU)
     network = replace(network, mtu=mtu or network.mtu)
     if network.driver == "macvlan":
@@ -249,7 +255,7 @@ def _with_options(network: Network, around: Surroundings) -> Network:
     binding = options.get(BINDING, "")
     if binding:
         try:
-            ip_address(binding)
+            IPv4Address(binding)
         except ValueError:
             raise InvalidArgument(f"failed to parse {BINDING} value: {binding} (invalid ip address)") from None
     name = options.get(NAME, "") or f"br-{network.id[:12]}"
