@@ -175,16 +175,21 @@ def set_sysctl(name: str, value: str) -> None:
         raise Unavailable(f"cannot set the sysctl {name.replace('/', '.')} to {value}: {error}") from error
 
 
-def reconcile_ports(owner: str, keep: Mapping[str, int]) -> list[str]:
-    """Plug the veths of `keep` into the bridge of the given index where they are not; delete every other veth of ours and
-    return those names.
+def is_bridge(name: str) -> bool:
+    return os.path.isdir(f"/sys/class/net/{name}/bridge")
+
+
+def reconcile_ports(owner: str, keep: Mapping[str, int | None]) -> list[str]:
+    """Plug the veths of `keep` into the bridge of the given index (None: into no other one) where they are not; delete every
+    other veth of ours and return those names.
     """
     prefix = veth_prefix(owner)
     with contextlib.closing(Netlink(ROUTE)) as netlink:
         ours = [link for link in rtnetlink.links(netlink) if link.name.startswith(prefix) and link.kind == "veth"]
         for link in ours:
-            if keep.get(link.name, link.master) != link.master:
-                netlink.send([rtnetlink.set_master(link.index, keep[link.name]), rtnetlink.set_up(link.name)])
+            wanted = keep.get(link.name)
+            if wanted is not None and wanted != link.master:
+                netlink.send([rtnetlink.set_master(link.index, wanted), rtnetlink.set_up(link.name)])
     stale = [link.name for link in ours if link.name not in keep]
     deadline = time.monotonic() + _GRACE
     while any(exists(name) for name in stale) and time.monotonic() < deadline:

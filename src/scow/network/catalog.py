@@ -44,6 +44,7 @@ class Catalog:
         self._record = record
         self._networks = records.load(store)
         self._segments: dict[str, Segment] = {}
+        self._stranded: dict[str, set[str]] = {}
         self._broken: dict[str, str] = {}
         self._one_at_a_time = asyncio.Lock()
 
@@ -73,6 +74,11 @@ class Catalog:
     def segment_of(self, network_id: str) -> Segment | None:
         return self._segments.get(network_id)
 
+    def members(self, network_id: str) -> set[str]:
+        """Ids of the containers that are on it; live ones also when the network could not be made at this start."""
+        opened = self._segments.get(network_id)
+        return opened.members if opened is not None else self._stranded.setdefault(network_id, set())
+
     def segment(self, name: str) -> Segment:
         """Where containers are plugged in. Forbidden for a template, Unavailable when the network could not be made."""
         network = self.by_name(name)
@@ -84,7 +90,14 @@ class Catalog:
         return found
 
     def walls(self) -> tuple[Wall, ...]:
-        return tuple(records.wall(one.network) for one in self._segments.values() if one.network.driver == "bridge")
+        """Of every bridge that containers are on."""
+        opened = [one.network for one in self._segments.values()]
+        stranded = [self._networks[network_id] for network_id, members in self._stranded.items() if members]
+        return tuple(
+            records.wall(one)
+            for one in (*opened, *stranded)
+            if one.driver == "bridge" and (one.id in self._segments or bridge.is_bridge(one.bridge))
+        )
 
     # ------------------------------------------------------------ start
 
@@ -163,11 +176,12 @@ class Catalog:
             if users:
                 raise Forbidden(f"configuration network {network.name!r} is in use")
             opened = self._segments.get(network.id)
-            if opened is not None and opened.members:
+            if self.members(network.id):
                 raise Forbidden(
                     f"error while removing network: network {network.name} id {network.id} has active endpoints"
                 )
             self._segments.pop(network.id, None)
+            self._stranded.pop(network.id, None)
             del self._networks[network.id]
             await complete(self._take_down(network, opened), f"remove network {network.name}")
 

@@ -227,8 +227,7 @@ class HostNetworking:
         return await self._catalog.create(request)
 
     async def remove(self, network: Network) -> None:
-        opened = self._catalog.segment_of(network.id)
-        for container_id in list(opened.members) if opened else ():
+        for container_id in list(self._catalog.members(network.id)):
             await self._tenancies.left(container_id)  # who is just leaving is not in the way
         await self._catalog.remove(network)
 

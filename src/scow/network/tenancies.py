@@ -69,23 +69,26 @@ class Tenancies:
     # ------------------------------------------------------------ start
 
     def adopt(self, living: Mapping[str, Tenancy]) -> None:
-        """What live containers hold: as the engine recorded it, else as the lease's file says."""
+        """What live containers hold: as the engine recorded it, else as the lease's file says. Also on a network that could
+        not be made at this start: they go on there.
+        """
         parts, files = self._parts, self._parts.files.load()
+        networks = parts.catalog.by_id()
         for container_id, tenancy in living.items():
             file = files.get(container_id)
             endpoints = tenancy.endpoints or (file.endpoints if file else ())
             lease = Lease(
                 container_id,
-                tuple(one for one in endpoints if one.ip_address and parts.catalog.segment_of(one.network_id)),
+                tuple(one for one in endpoints if one.ip_address and one.network_id in networks),
                 tenancy.published or (file.published if file else ()),
                 file.interfaces if file else len(endpoints),
             )
             self._places[container_id] = _Place(tenancy.tenant, lease)
             for endpoint in lease.endpoints:
                 found = parts.catalog.segment_of(endpoint.network_id)
-                assert found is not None
-                found.hold(endpoint.ip_address, endpoint.ipv6_address)
-                found.members.add(container_id)
+                if found is not None:
+                    found.hold(endpoint.ip_address, endpoint.ipv6_address)
+                parts.catalog.members(endpoint.network_id).add(container_id)
             self._ports.adopt(container_id, lease.published)
             parts.files.write(lease)
         parts.files.retain(set(self._places))
@@ -95,15 +98,15 @@ class Tenancies:
         found = {id_: self._publications(place.lease, relayed=relayed) for id_, place in self._places.items()}
         return {id_: one for id_, one in found.items() if one is not None}
 
-    def veths(self) -> dict[str, int]:
-        """Names of the veths in use -> index of the bridge that each is plugged into."""
-        found = {}
+    def veths(self) -> dict[str, int | None]:
+        """Names of the veths in use -> index of the bridge that each is plugged into, None for one that is not known."""
+        found: dict[str, int | None] = {}
         for place in self._places.values():
             for endpoint in place.lease.endpoints:
                 segment = self._parts.catalog.segment_of(endpoint.network_id)
-                if segment is not None and not segment.place.macvlan:
+                if segment is None or not segment.place.macvlan:
                     name = veth_name(self._parts.owner, endpoint.endpoint_id)
-                    found[name] = segment.place.bridge_index
+                    found[name] = segment.place.bridge_index if segment else None
         return found
 
     def endpoints(self) -> dict[str, tuple[Tenant, tuple[Endpoint, ...]]]:
@@ -365,10 +368,10 @@ class Tenancies:
                 await asyncio.to_thread(conntrack.forget_udp_answered_by, outward.ip_address)
 
     def _free(self, container_id: str, endpoint: Endpoint) -> None:
+        self._parts.catalog.members(endpoint.network_id).discard(container_id)
         segment = self._parts.catalog.segment_of(endpoint.network_id)
         if segment is None:
             return
-        segment.members.discard(container_id)
         veth = veth_name(self._parts.owner, endpoint.endpoint_id)
         address6 = IPv6Address(endpoint.ipv6_address) if endpoint.ipv6_address else None
         segment.reaper.retire(veth, IPv4Address(endpoint.ip_address), address6)

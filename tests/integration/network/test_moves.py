@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from scow.errors import Internal, NotFound
+from scow.errors import Forbidden, Internal, NotFound, Unavailable
 from scow.model.network import EndpointWish, Network, NetworkRequest, Tenant
-from scow.network import sandbox
+from scow.network import sandbox, segment
 from scow.network.networking import HostNetworking
+from scow.network.sandbox import Place
 from tests.integration.network.conftest import BridgeNetworking, Scenario, Site, ask, binding, free_port
 
 OnSite = Callable[[Scenario], None]
@@ -128,5 +129,43 @@ def test_what_was_taken_down_stays_down(on_site: OnSite) -> None:
         await networking.destroy()
         await asyncio.sleep(0.6)
         assert subprocess.run(["nft", "list", *table], capture_output=True).returncode == 1
+
+    on_site(scenario)
+
+
+def test_live_containers_go_on_when_their_network_cannot_be_made_again(
+    on_site: OnSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(site: Site) -> None:
+        networking = site.open()
+        await networking.start({}, {})
+        network = await second_network(site, networking)
+        port, other = free_port(), free_port()
+        tenant = Tenant("web", "web", bindings=(binding(port),))
+        web = site._serve(
+            "web",
+            await HostNetworking.connect(networking, tenant, [EndpointWish("second")]),
+            ["tcp/80", f"tcp/{other}"],
+        )
+        await networking.close()
+
+        def broken(*_: object) -> Place:
+            raise OSError(12, "no memory")
+
+        second = site.open()
+        with monkeypatch.context() as ensure:
+            ensure.setattr(segment, "ensure", broken)
+            await second.start({"web": web.sandbox.endpoint}, {"web": web.sandbox.published})
+        assert ask(None, "127.0.0.1", port).startswith("web sees")
+        assert ask(None, "::1", port).startswith("web sees")
+        assert ask(site.outside, site.host, port).startswith("web sees")
+        assert ask(site.outside, web.ip, other, wait=0.5) == "silence"
+        with pytest.raises(Unavailable, match="network second cannot be used"):
+            await HostNetworking.connect(second, Tenant("b", "b"), [EndpointWish("second")])
+        with pytest.raises(Forbidden, match="has active endpoints"):
+            await second.remove(network)
+        await site.remove(second, web)
+        assert ask(None, "127.0.0.1", port) == "refused"
+        await second.remove(network)
 
     on_site(scenario)
