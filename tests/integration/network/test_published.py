@@ -1,10 +1,11 @@
 """Who reaches a container, by which way, and as whom it sees them."""
 
+import contextlib
 import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -131,8 +132,9 @@ def test_a_container_cannot_reach_the_hosts_loopback(on_site: OnSite) -> None:
             with pytest.raises(TimeoutError):
                 secret.recv(100)
             if _others_guard(f"scow_{site.bridge}"):
-                return  # another daemon's rules guard the loopback of this machine as well
-            subprocess.run(["nft", "flush", "chain", "ip", f"scow_{site.bridge}", "loopback_stays"], check=True)
+                return  # another daemon's rules guard the loopback of this machine as well, or our guard table does
+            networking._watch.close()
+            subprocess.run(["nft", "flush", "chain", "inet", f"scow_{site.bridge}", "loopback_stays"], check=True)
             ask(evil.netns, "127.0.0.1", port, "udp", wait=0.2)
             assert secret.recv(100) == b"hi"
 
@@ -140,9 +142,10 @@ def test_a_container_cannot_reach_the_hosts_loopback(on_site: OnSite) -> None:
 
 
 def _others_guard(table: str) -> bool:
-    out = subprocess.run(["nft", "list", "chains", "ip"], capture_output=True, text=True, check=True).stdout
-    tables = re.findall(r"table ip (\S+) {(.*?)\n}", out, re.DOTALL)
-    return any(name != table and "loopback_stays" in text for name, text in tables)
+    out = subprocess.run(["nft", "list", "chains", "inet"], capture_output=True, text=True, check=True).stdout
+    tables = dict(re.findall(r"table inet (\S+) {(.*?)\n}", out, re.DOTALL))
+    assert "loopback_stays" in tables.pop(table)
+    return f"{table}_guard" in tables or any("loopback_stays" in text for text in tables.values())
 
 
 def _send_loopback_over_the_wire(netns: int, gateway: str = "") -> None:
@@ -234,7 +237,9 @@ while True:
 
 @pytest.mark.parametrize("policy", ["host-firewall", "loopback"])
 def test_publish_policies(on_site: OnSite, policy: str) -> None:
-    """host-firewall: every port is the relay's, a socket of this host's. loopback: no address means 127.0.0.1."""
+    """host-firewall: every port is the relay's, a socket of this host's, and the host's input rules hold for it. loopback: no
+    address means 127.0.0.1.
+    """
 
     async def scenario(site: Site) -> None:
         networking = site.open(publish_policy=policy)
@@ -252,7 +257,24 @@ def test_publish_policies(on_site: OnSite, policy: str) -> None:
             assert ask(None, "::1", port).startswith("web sees")
             assert ask(None, "::1", other, "udp").startswith("dns sees")
             assert ask(None, site.host, other, "udp").startswith("dns sees")
+            with _input_drops(site, f"tcp dport {port}", f"udp dport {other}"):
+                assert ask(site.outside, site.host, port, wait=0.5) == "silence"
+                assert ask(site.outside, site.host, other, "udp", wait=0.5) == "silence"
+            assert ask(site.outside, site.host, port).startswith("web sees")
             with pytest.raises(Unsupported, match="sctp"):
                 await site.container(networking, "sct", [binding(free_port(), 5, "sctp")])
 
     on_site(scenario)
+
+
+@contextlib.contextmanager
+def _input_drops(site: Site, *matches: str) -> Iterator[None]:
+    """A firewall of the host's owner, as ufw makes one."""
+    rules = "".join(f"{match} drop\n" for match in matches)
+    table = f"inet sctfw{site.number}"
+    text = f"table {table} {{ chain input {{ type filter hook input priority filter; policy accept;\n{rules}}}\n}}\n"
+    subprocess.run(["nft", "-f", "-"], input=text, text=True, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["nft", "delete", "table", *table.split()], check=True)
