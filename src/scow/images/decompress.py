@@ -22,11 +22,11 @@ _XZ_MEMORY = 128 << 20
 
 
 class Decompressed:
-    """A source of plain chunks (call it) that counts and hashes what passes."""
+    """A source of plain chunks (call it) that counts what passes, and hashes it unless it is not `hashed`."""
 
-    def __init__(self, compressed: Source, limits: Limits = DEFAULT) -> None:
+    def __init__(self, compressed: Source, limits: Limits = DEFAULT, *, hashed: bool = True) -> None:
         self._limits = limits
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256() if hashed else None
         self.bytes_in = 0
         self.bytes_out = 0
         self._compressed = compressed
@@ -34,7 +34,8 @@ class Decompressed:
 
     def __call__(self) -> bytes:
         chunk = self._source()
-        self._hash.update(chunk)
+        if self._hash is not None:
+            self._hash.update(chunk)
         self.bytes_out += len(chunk)
         limits = self._limits
         if self.bytes_out > limits.bytes:
@@ -45,6 +46,7 @@ class Decompressed:
 
     def digest(self) -> str:
         """sha256:… of the plain bytes so far: the DiffID once the source is at its end."""
+        assert self._hash is not None
         return "sha256:" + self._hash.hexdigest()
 
     def _next_compressed(self) -> bytes:

@@ -11,7 +11,7 @@ def writer_of(read: Callable[[], bytes], limits: Limits = DEFAULT) -> Callable[[
     """Writes what `read` gives (chunks of a plain or compressed tar, b"" at the end) as a plain archive, bytes kept."""
 
     def write(emit: Emit) -> None:
-        plain = Decompressed(read, limits)
+        plain = Decompressed(read, limits, hashed=False)
         while chunk := plain():
             emit(chunk)
         if not plain.bytes_out:

@@ -107,7 +107,13 @@ def _read(spooled: Spool, platform: Platform | None) -> list[Candidate]:
     found = candidates(spooled, platform)
     for each in found:
         config_documents.container_config(each.config.config)
+        if each.manifest is not None and not all(map(_compressed, each.manifest.layers)):
+            each.manifest, each.manifest_data, each.documents = None, b"", {}  # its layers will be other blobs
     return found
+
+
+def _compressed(layer: Descriptor) -> bool:
+    return any(mark in layer.media_type for mark in ("+", "gzip", "zstd"))
 
 
 def _digests(image: Candidate) -> list[str]:
@@ -174,20 +180,12 @@ async def _bring(parts: Parts, plan: _Plan, report: Report) -> None:
                 await _arrive(parts, layer, result)
     finally:
         for result in results:
-            if isinstance(result, _Brought):
-                plan.brought.setdefault(("", str(result.descriptor.digest)), result.descriptor)
-                if result.directory:
-                    parts.trees.remove(result.directory)
+            if isinstance(result, _Brought) and result.directory:
+                parts.trees.remove(result.directory)
 
 
 def _layers(image: Candidate) -> list[_Layer]:
     chain = chain_ids(image.config.diff_ids)
-    compressed = image.manifest is not None and all(
-        "+" in layer.media_type or "gzip" in layer.media_type or "zstd" in layer.media_type
-        for layer in image.manifest.layers
-    )
-    if not compressed:
-        image.manifest, image.manifest_data, image.documents = None, b"", {}
     return [
         _Layer(
             chain_id,

@@ -68,7 +68,7 @@ def spool(source: Source, directory: str, limits: Limits) -> Spool:
 
     gzip, zstd, xz and bzip2 around the archive are undone. InvalidArchive, ArchiveTooLarge, ResourceExhausted.
     """
-    plain = Decompressed(source, limits)
+    plain = Decompressed(source, limits, hashed=False)  # each file is, by itself
     reader = TarReader(plain, limits)
     result = Spool()
     for number, entry in enumerate(reader):
