@@ -9,13 +9,11 @@ import os
 import stat
 from collections.abc import Sequence
 
-from scow.images.archive.limits import DEFAULT
-from scow.images.differ import NO_PLACEHOLDERS, Placeholders, TreeTooDeep
-from scow.images.merged import DIRECTORY, View, is_opaque, is_whiteout
+from scow.images.differ import NO_PLACEHOLDERS, Placeholders, check_depth
+from scow.images.merged import DIRECTORY, FILE, View, inside, is_opaque, is_whiteout
 
 MODIFIED, ADDED, DELETED = 0, 1, 2
 _CAPABILITY = "security.capability"
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def upper_changes(
@@ -53,8 +51,7 @@ class _Walk:
 
     def directory(self, fd: int, below: View, prefix: bytes, depth: int) -> None:
         """What is different in one directory; `prefix` is its path with a slash, or empty for the root."""
-        if depth > DEFAULT.depth:
-            raise TreeTooDeep(f"{os.fsdecode(prefix[:80])!r}… is nested deeper than {DEFAULT.depth} directories")
+        check_depth(depth, prefix)
         names = {os.fsencode(name) for name in os.listdir(fd)}
         for name in names:
             try:
@@ -83,25 +80,20 @@ class _Walk:
                 self.found[b"/" + path] = MODIFIED
             return
         count = len(self.found)
-        try:
-            inner = os.open(name, DIRECTORY, dir_fd=fd)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        try:
-            with below.enter(name) if old is not None else View(()) as under:
-                self.directory(inner, under, path + b"/", depth + 1)
-                inside = len(self.found) > count
-                if old is None:
-                    if (
-                        inside
-                        or path not in self._placeholders.parents
-                        or self._placeholders.parent_changed(path, inner, there, None)
-                    ):
-                        self.found[b"/" + path] = ADDED
-                elif inside or _different(there, old.there):
-                    self.found[b"/" + path] = MODIFIED
-        finally:
-            os.close(inner)
+        with inside(fd, name) as inner, below.enter(name) if old is not None else View(()) as under:
+            if inner is None:
+                return
+            self.directory(inner, under, path + b"/", depth + 1)
+            more = len(self.found) > count
+            if old is None:
+                if (
+                    more
+                    or path not in self._placeholders.parents
+                    or self._placeholders.parent_changed(path, inner, there, None)
+                ):
+                    self.found[b"/" + path] = ADDED
+            elif more or _different(there, old.there):
+                self.found[b"/" + path] = MODIFIED
 
 
 def _different(new: os.stat_result, old: os.stat_result) -> bool:
@@ -122,7 +114,7 @@ def _capability(directory: int, name: bytes, there: os.stat_result) -> bytes:
     if not stat.S_ISREG(there.st_mode):
         return b""
     try:
-        fd = os.open(name, _FILE, dir_fd=directory)
+        fd = os.open(name, FILE, dir_fd=directory)
     except FileNotFoundError:
         return b""
     try:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from scow.errors import DataLoss, ResourceExhausted
 from scow.images.archive.limits import DEFAULT
 from scow.images.archive.writer import Emit, TarWriter, xattrs_of
-from scow.images.merged import DIRECTORY, View, is_opaque, is_whiteout
+from scow.images.merged import DIRECTORY, FILE, View, inside, is_opaque, is_whiteout
 
 _REDIRECTS = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
 
@@ -49,13 +49,8 @@ class Placeholders:
             return False
         if not stat.S_ISDIR(there.st_mode):
             return stat.S_ISREG(there.st_mode) and there.st_size == 0
-        fd = _open_directory(directory, name)
-        if fd is None:
-            return False
-        try:
-            return not os.listdir(fd)
-        finally:
-            os.close(fd)
+        with inside(directory, name) as fd:
+            return fd is not None and not os.listdir(fd)
 
     def parent_changed(self, path: bytes, fd: int, there: os.stat_result, below: int | None) -> bool:
         """Whether the directory `path` (fd), which was `below` before, differs in more than what placeholders do to it."""
@@ -134,33 +129,34 @@ class _Pending:
         for write in waiting:
             write()
 
-    def drop(self) -> bool:
-        """Forget the innermost one; False when it has been written."""
-        return bool(self._waiting) and self._waiting.pop() is not None
+    def drop(self) -> None:
+        """Forget the innermost one, if it has not been written."""
+        if self._waiting:
+            self._waiting.pop()
 
 
-class _Upper:
-    """The walk over an upper directory."""
+class _Walk:
+    """A walk over a changed tree: what differs is written, a directory when something in it or about it does."""
 
     def __init__(self, writer: TarWriter, placeholders: Placeholders) -> None:
         self._writer = writer
         self._placeholders = placeholders
         self._pending = _Pending()
 
+
+class _Upper(_Walk):
+    """The walk over an upper directory."""
+
     def walk(self, directory: int, below: View, prefix: bytes, depth: int) -> None:
-        _check_depth(depth, prefix)
+        check_depth(depth, prefix)
         for name, there in _listing(directory):
             path = prefix + name
             if path in self._placeholders.paths and self._placeholders.has(path, directory, name, there):
                 continue
             if stat.S_ISDIR(there.st_mode):
-                fd = _open_directory(directory, name)
-                if fd is None:
-                    continue
-                try:
-                    self._directory(fd, below, path, name, there, depth)
-                finally:
-                    os.close(fd)
+                with inside(directory, name) as fd:
+                    if fd is not None:
+                        self._directory(fd, below, path, name, there, depth)
                 continue
             self._pending.flush()
             if is_whiteout(there):
@@ -191,16 +187,11 @@ class _Upper:
             self._pending.drop()
 
 
-class _Comparison:
+class _Comparison(_Walk):
     """The walk over a changed copy beside its original."""
 
-    def __init__(self, writer: TarWriter, placeholders: Placeholders) -> None:
-        self._writer = writer
-        self._placeholders = placeholders
-        self._pending = _Pending()
-
     def walk(self, directory: int, below: View, prefix: bytes, depth: int) -> None:
-        _check_depth(depth, prefix)
+        check_depth(depth, prefix)
         before = below.entries()
         names = dict(_listing(directory))
         for name in sorted({*before, *names}):
@@ -212,14 +203,9 @@ class _Comparison:
             elif old is None and self._placeholders.has(path, directory, name, new):
                 continue
             elif stat.S_ISDIR(new.st_mode):
-                fd = _open_directory(directory, name)
-                if fd is None:
-                    continue
-                try:
-                    with below.enter(name) as under:
+                with inside(directory, name) as fd, below.enter(name) as under:
+                    if fd is not None:
                         self._directory(fd, under, path, new, depth)
-                finally:
-                    os.close(fd)
             elif old is None or not same_file(directory, new, old.directory, old.there, name):
                 self._pending.flush()
                 _file(self._writer, directory, name, path, new)
@@ -247,7 +233,9 @@ def same_directory(one: int, there: os.stat_result, other: int, before: os.stat_
 
 
 def same_file(one: int, there: os.stat_result, other: int, before: os.stat_result, name: bytes) -> bool:
-    """Whether `name` is the same in the directory fds `one` and `other`, as far as can be told without its content."""
+    """Whether `name` is the same in the directory fds `one` and `other`, as far as can be told without its content. What
+    is gone is not.
+    """
     if (there.st_mode, there.st_uid, there.st_gid, there.st_rdev, there.st_size, there.st_mtime_ns) != (
         before.st_mode,
         before.st_uid,
@@ -257,13 +245,16 @@ def same_file(one: int, there: os.stat_result, other: int, before: os.stat_resul
         before.st_mtime_ns,
     ):
         return False
-    if stat.S_ISLNK(there.st_mode):
-        return os.readlink(name, dir_fd=one) == os.readlink(name, dir_fd=other)
-    return not stat.S_ISREG(there.st_mode) or _xattrs(one, name) == _xattrs(other, name)
+    try:
+        if stat.S_ISLNK(there.st_mode):
+            return os.readlink(name, dir_fd=one) == os.readlink(name, dir_fd=other)
+        return not stat.S_ISREG(there.st_mode) or _xattrs(one, name) == _xattrs(other, name)
+    except FileNotFoundError:
+        return False
 
 
 def _write_view(writer: TarWriter, view: View, prefix: bytes, depth: int) -> None:
-    _check_depth(depth, prefix)
+    check_depth(depth, prefix)
     for name, found in view.entries().items():
         path = prefix + name
         if stat.S_ISDIR(found.there.st_mode):
@@ -294,22 +285,16 @@ def _listing(directory: int) -> list[tuple[bytes, os.stat_result]]:
     return result
 
 
-def _open_directory(directory: int, name: bytes) -> int | None:
-    try:
-        return os.open(name, DIRECTORY, dir_fd=directory)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
 def _xattrs(directory: int, name: bytes) -> dict[str, bytes] | None:
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=directory)
+    fd = os.open(name, FILE, dir_fd=directory)
     try:
         return xattrs_of(fd)
     finally:
         os.close(fd)
 
 
-def _check_depth(depth: int, prefix: bytes) -> None:
+def check_depth(depth: int, prefix: bytes) -> None:
+    """TreeTooDeep beyond the bound of the archives that we read; `prefix` is the path so far."""
     if depth > DEFAULT.depth:
         raise TreeTooDeep(f"{os.fsdecode(prefix[:80])!r}… is nested deeper than {DEFAULT.depth} directories")
 
@@ -323,7 +308,10 @@ def _refuse_metacopy(directory: int, name: bytes, path: bytes, there: os.stat_re
     """A file whose content is still below has no blocks of its own (metacopy)."""
     if not stat.S_ISREG(there.st_mode) or there.st_blocks or not there.st_size:
         return
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        fd = os.open(name, FILE, dir_fd=directory)
+    except FileNotFoundError:
+        return
     try:
         if _has(fd, _REDIRECTS[1]):
             raise ForeignUpper(f"the content of {os.fsdecode(path)!r} is not in its layer (metacopy)")

@@ -6,10 +6,12 @@ below those fds and links are never followed, so nothing outside the layers can 
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _OPAQUE = "trusted.overlay.opaque"
 
 
@@ -24,6 +26,20 @@ def is_opaque(directory: int) -> bool:
         return os.getxattr(directory, _OPAQUE) == b"y"
     except OSError:
         return False
+
+
+@contextmanager
+def inside(directory: int, name: bytes) -> Iterator[int | None]:
+    """An fd of the directory `name` in the fd `directory`; None when it is none any more."""
+    try:
+        fd = os.open(name, DIRECTORY, dir_fd=directory)
+    except (FileNotFoundError, NotADirectoryError):
+        yield None
+        return
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,10 @@ from collections.abc import Sequence
 
 from scow.images import changes, differ
 from scow.images.archive.writer import Emit
+from scow.images.merged import DIRECTORY, is_opaque, is_whiteout
 from scow.images.snapshots import OverlaySnapshots, placeholders
 from scow.linux.copytree import copy_attributes, copy_one
 from scow.oci.runtime import Mount
-
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPAQUE = "trusted.overlay.opaque"
 
 
 class NativeSnapshots(OverlaySnapshots):
@@ -50,10 +48,10 @@ class NativeSnapshots(OverlaySnapshots):
 
 def merge(layers: Sequence[str], target: str) -> None:
     """Apply unpacked layers, base first, to the empty directory `target`."""
-    top = os.open(target, _DIRECTORY)
+    top = os.open(target, DIRECTORY)
     try:
         for layer in layers:
-            source = os.open(layer, _DIRECTORY)
+            source = os.open(layer, DIRECTORY)
             try:
                 _apply(source, top, top, b"", {})
             finally:
@@ -64,7 +62,7 @@ def merge(layers: Sequence[str], target: str) -> None:
 
 def _apply(source: int, target: int, top: int, prefix: bytes, links: dict[tuple[int, int], bytes]) -> None:
     """One directory of a layer onto the same directory of the result; `links` has the layer's hard links so far."""
-    if _is_opaque(source):
+    if is_opaque(source):
         for name in os.listdir(target):
             _remove(target, name)
     for name in os.listdir(source):
@@ -79,7 +77,7 @@ def _apply(source: int, target: int, top: int, prefix: bytes, links: dict[tuple[
             if here is None:
                 os.mkdir(name, 0o700, dir_fd=target)
             _apply_below(name, source, target, top, path, links)
-        elif not (stat.S_ISCHR(there.st_mode) and there.st_rdev == 0):
+        elif not is_whiteout(there):
             _place(source, name, there, target, top, path, links)
     for key in set(os.listxattr(target)) - set(os.listxattr(source)):
         os.removexattr(target, key)
@@ -89,9 +87,9 @@ def _apply(source: int, target: int, top: int, prefix: bytes, links: dict[tuple[
 def _apply_below(
     name: str, source: int, target: int, top: int, path: bytes, links: dict[tuple[int, int], bytes]
 ) -> None:
-    inner_source = os.open(name, _DIRECTORY, dir_fd=source)
+    inner_source = os.open(name, DIRECTORY, dir_fd=source)
     try:
-        inner_target = os.open(name, _DIRECTORY, dir_fd=target)
+        inner_target = os.open(name, DIRECTORY, dir_fd=target)
         try:
             _apply(inner_source, inner_target, top, path + b"/", links)
         finally:
@@ -118,13 +116,6 @@ def _place(
     copy_one(source, os.fsencode(name), target, os.fsencode(name))
     if there.st_nlink > 1 and not stat.S_ISSOCK(there.st_mode):
         links[inode] = path
-
-
-def _is_opaque(directory: int) -> bool:
-    try:
-        return os.getxattr(directory, _OPAQUE) == b"y"
-    except OSError:
-        return False
 
 
 def _stat(directory: int, name: str) -> os.stat_result | None:

@@ -3,11 +3,13 @@ layer, the layer is unpacked, and the kernel shows the two layers as the tree th
 """
 
 import errno
+import io
 import os
 import random
 import shutil
 import stat
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scow.images import differ
 from scow.images.differ import write_difference, write_upper, write_whole
 from scow.images.layer import unpack_into
 from scow.images.native import merge
@@ -198,3 +201,41 @@ def test_a_layer_says_what_the_kernel_shows(
 def without_links(found: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, ...]]:
     """A comparison cannot see that a file has got another name: that name becomes a file of its own."""
     return {name: (*entry[:8], *entry[9:]) for name, entry in found.items()}
+
+
+@pytest.mark.parametrize("write", [write_upper, write_difference], ids=["upper", "comparison"])
+def test_what_vanishes_meanwhile_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[..., None]
+) -> None:
+    """The container goes on: between a directory's listing and the look at what is in it."""
+    lower, tree = tmp_path / "lower", tmp_path / "tree"
+    lower.mkdir()
+    (lower / "file").write_text("x")
+    (lower / "link").symlink_to("file")
+    (lower / "directory").mkdir()
+    with open(lower / "sparse", "wb") as stream:  # without blocks, as a file whose content is still below
+        stream.truncate(1 << 20)
+    shutil.copytree(lower, tree, symlinks=True)
+    (tree / "stays").write_text("x")
+    for name in ("file", "link", "sparse"):
+        times = os.lstat(lower / name)
+        os.utime(tree / name, ns=(times.st_atime_ns, times.st_mtime_ns), follow_symlinks=False)
+    real = differ._listing
+
+    def late(directory: int) -> list[tuple[bytes, os.stat_result]]:
+        found = real(directory)
+        for name, _ in found:
+            if name == b"directory":
+                os.rmdir(name, dir_fd=directory)
+            elif name != b"stays":
+                os.unlink(name, dir_fd=directory)
+        return found
+
+    monkeypatch.setattr(differ, "_listing", late)
+    chunks: list[bytes] = []
+    if write is write_upper:
+        write_upper(str(tree), chunks.append, lowers=[str(lower)])
+    else:
+        write_difference(str(tree), [str(lower)], chunks.append)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+        assert archive.getnames() == ["stays"]

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from scow.errors import DataLoss
 from scow.images.archive.header import BLOCK
 from scow.images.archive.xattrs import kept
+from scow.images.merged import FILE
 
 Emit = Callable[[bytes], object]
 
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CHUNK = 1 << 20
 _FLUSH = 1 << 20
 _SECOND = 1_000_000_000
@@ -97,7 +97,7 @@ class TarWriter:
     # ------------------------------------------------------------ contents
 
     def _regular(self, directory: int, name: bytes, path: bytes) -> None:
-        fd = os.open(name, _FILE, dir_fd=directory)
+        fd = os.open(name, FILE, dir_fd=directory)
         try:
             there = os.fstat(fd)
             size = there.st_size
