@@ -106,8 +106,6 @@ class EndpointWish:
     ipv6: str = ""
     mac_address: str = ""
     aliases: tuple[str, ...] = ()
-    links: tuple[str, ...] = ()
-    driver_options: dict[str, str] = field(default_factory=dict)
     gw_priority: int = 0
 
 

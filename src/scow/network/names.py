@@ -1,10 +1,8 @@
 """The contract between networks and what answers for names on them (the resolver at 127.0.0.11 of every container)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
-
-RESOLVER = "127.0.0.11"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,6 @@ class NameClient:
     forward: bool = True
     resolvers: tuple[str, ...] = ()
     bare: bool = True
-    links: Mapping[str, str] = field(default_factory=dict)  # name -> address, known to this client alone
 
 
 class NameService(Protocol):
@@ -74,23 +71,5 @@ class NameService(Protocol):
 
     async def leave(self, container_id: str) -> None:
         """The container has ended; no error when it was never served."""
-
-    async def close(self) -> None: ...
-
-
-class NoNames:
-    """Nobody answers: for tests, and for machines where the resolver cannot run."""
-
-    async def start(
-        self, tables: Mapping[str, Mapping[str, NameRecord]], clients: Mapping[str, tuple[NameClient, int]]
-    ) -> None: ...
-
-    async def publish(self, network_id: str, records: Mapping[str, NameRecord]) -> None: ...
-
-    async def withdraw(self, network_id: str, container_ids: Iterable[str]) -> None: ...
-
-    async def serve(self, client: NameClient, netns: int) -> None: ...
-
-    async def leave(self, container_id: str) -> None: ...
 
     async def close(self) -> None: ...

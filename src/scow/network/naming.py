@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from scow.errors import ScowError
 from scow.model.network import Endpoint, Network, Tenant
-from scow.network.names import RESOLVER, NameClient, NameRecord, NameService
+from scow.network.names import NameClient, NameRecord, NameService
+from scow.network.resolver import RESOLVER
 
 _log = logging.getLogger("scow.network")
 

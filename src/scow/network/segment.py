@@ -161,11 +161,3 @@ def way_mtu() -> int:
     """The MTU on the way to the world."""
     with contextlib.closing(Netlink(ROUTE)) as netlink:
         return bridge.route_mtu(rtnetlink.routes(netlink), {link.index: link.mtu for link in rtnetlink.links(netlink)})
-
-
-def wanted_address(text: str) -> IPv4Address | None:
-    return IPv4Address(text) if text else None
-
-
-def wanted_address6(text: str) -> IPv6Address | None:
-    return IPv6Address(text) if text else None

@@ -132,14 +132,6 @@ def test_bare_names_stay_inside_when_ndots_says_so() -> None:
     assert ask("nosuch") == FORWARD
 
 
-def test_links_are_known_to_one_container() -> None:
-    linked = FIRST._replace(links={b"lnk": bytes((10, 9, 9, 9)), b"dnsa": bytes((10, 9, 9, 8))})
-    assert ask("LNK", asker=linked) == ["10.9.9.9"]
-    assert ask("lnk", AAAA, asker=linked) == []
-    assert ask("dnsa", asker=linked) == ["10.9.9.8"]
-    assert ask("lnk") == FORWARD
-
-
 def test_changes() -> None:
     known = zones()
     known.publish(ONE, {"a": entry(["renamed"], "10.1.0.9")})

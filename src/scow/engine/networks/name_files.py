@@ -8,7 +8,7 @@ from scow.engine.context import Engine
 from scow.model.container import Container
 from scow.model.network import Endpoint
 from scow.network.files import hosts_text
-from scow.network.resolver import container_text, names_text, read_file, read_host
+from scow.network.resolver import RESOLVER, container_text, names_text, read_file, read_host
 
 
 def write(engine: Engine, container: Container, endpoints: Sequence[Endpoint], resolver: str) -> None:
@@ -35,7 +35,7 @@ def rewrite(engine: Engine, container: Container, endpoints: Sequence[Endpoint],
     before = container.status.endpoints
     _replace_if_ours(f"{directory}/hosts", _hosts(engine, container, before), _hosts(engine, container, endpoints))
     wanted = _resolv(engine, container, resolver)
-    for resolvers in {"", resolver, "127.0.0.11"}:
+    for resolvers in {"", resolver, RESOLVER}:
         if _replace_if_ours(f"{directory}/resolv.conf", _resolv(engine, container, resolvers), wanted):
             return
 

@@ -17,8 +17,8 @@ from scow.network.dns.outside import Deadlines, Errand, HostResolvers, Namespace
 from scow.network.dns.redirect import install
 from scow.network.dns.zones import Zones
 from scow.network.relay import Loop
+from scow.network.resolver import RESOLVER
 
-ADDRESS = "127.0.0.11"
 _PORT = 53
 _ERRANDS = 256  # questions of one container under way outside
 _ERRANDS_OF_ALL = 8192
@@ -252,17 +252,17 @@ def _listen(namespaces: Namespaces, netns: int) -> tuple[socket.socket, socket.s
         with namespaces.inside(netns):
             udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | flags)
             tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM | flags)
-            udp.bind((ADDRESS, 0))
-            tcp.bind((ADDRESS, 0))
+            udp.bind((RESOLVER, 0))
+            tcp.bind((RESOLVER, 0))
             ports = {"udp": udp.getsockname()[1], "tcp": tcp.getsockname()[1]}
-            if not install(ADDRESS, ports):
+            if not install(RESOLVER, ports):
                 udp.close()
                 tcp.close()
                 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | flags)
                 tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM | flags)
                 for one in (udp, tcp):  # a server of the container that sets this, too, can still have 0.0.0.0:53
                     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    one.bind((ADDRESS, _PORT))
+                    one.bind((RESOLVER, _PORT))
             tcp.listen(_CONNECTIONS)
     except OSError:
         for opened in (udp, tcp):

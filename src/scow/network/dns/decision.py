@@ -6,7 +6,6 @@ name.
 """
 
 import contextlib
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from scow.network.dns.message import (
@@ -43,13 +42,12 @@ _HEX = frozenset(b"0123456789abcdef")
 
 class Asker(NamedTuple):
     """A container that asks. networks: (id, name in lower case), in the order in which they are searched. forward: it has
-    a way out. bare: names of one label are asked outside, too. links: name in lower case -> packed address.
+    a way out. bare: names of one label are asked outside, too.
     """
 
     networks: tuple[tuple[str, bytes], ...] = ()
     forward: bool = True
     bare: bool = True
-    links: Mapping[bytes, bytes] = {}
 
 
 class Decision(NamedTuple):
@@ -100,9 +98,6 @@ def _named(question: Question, name: Name, asker: Asker, zones: Zones, turn: int
     """The records of a name of ours, perhaps none of this type; None when it is not ours."""
     if any(b"." in label for label in name):
         return None  # a dot inside a label is no border of labels
-    linked = asker.links.get(b".".join(name))
-    if linked is not None:
-        return _addresses(question, [linked], turn)
     # NAME, then NAME.NETWORK; both may have dots in them, and the longest NAME wins
     for border in range(len(name), 0, -1):
         wanted, network_name = b".".join(name[:border]), b".".join(name[border:])

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from scow.network import resolver
 from scow.network.dns import message
 from scow.network.dns.message import Malformed, Question
 
@@ -135,7 +136,7 @@ def upstreams(given: Sequence[str], host: Sequence[str]) -> tuple[Upstream, ...]
     """
     if given:
         return tuple(Upstream(one) for one in given)
-    return tuple(Upstream(one, host=one.startswith("127.") or one == "::1") for one in host)
+    return tuple(Upstream(one, host=resolver.is_loopback(one)) for one in host)
 
 
 def cut(data: bytes, question: Question, limit: int) -> bytes:

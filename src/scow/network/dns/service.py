@@ -140,8 +140,12 @@ class Names:
 
     def _begin(self) -> None:
         if self._connect():
-            self._send_all()
-        elif self._clients:
+            try:
+                return self._send_all()
+            except OSError as error:  # it ended just now, or is of another version
+                _log.warning("the helper that answers names does not understand: %s", error)
+                self._disconnect()
+        if self._clients:
             self._start()
 
     def _serve(self, client: NameClient) -> None:
@@ -284,6 +288,5 @@ def _serving(client: NameClient, netns: int) -> Request:
         "forward": client.forward,
         "bare": client.bare,
         "resolvers": client.resolvers,
-        "links": dict(client.links),
     }
     return request, netns
