@@ -42,14 +42,18 @@ def show_version(version: str, kernel: str, machine: str) -> wire.VersionInfo:
     )
 
 
-def show_info(info: SystemInfo) -> wire.Info:
-    """GET /info."""
-    old_cgroups = info.cgroup_version == "1"
-    registries = ["127.0.0.0/8", *(name for name in info.insecure_registries if "/" in name)]
+def _registries(info: SystemInfo) -> wire.RegistrySettings:
+    ranges = ["127.0.0.0/8", *(name for name in info.insecure_registries if "/" in name)]
     index = {"docker.io": wire.IndexConfig("docker.io", list(info.registry_mirrors), True, True)}
     for name in info.insecure_registries:
         if "/" not in name:
             index[name] = wire.IndexConfig(name, [], False, False)
+    return wire.RegistrySettings(None, None, ranges, index, list(info.registry_mirrors) or None)
+
+
+def show_info(info: SystemInfo) -> wire.Info:
+    """GET /info."""
+    old_cgroups = info.cgroup_version == "1"
     commit = wire.Commit("", "")
     return wire.Info(
         ID=info.id,
@@ -87,7 +91,7 @@ def show_info(info: SystemInfo) -> wire.Info:
         OSType="linux",
         Architecture=info.architecture,
         IndexServerAddress=_INDEX,
-        RegistryConfig=wire.RegistrySettings(None, None, registries, index, list(info.registry_mirrors) or None),
+        RegistryConfig=_registries(info),
         NCPU=info.cpus,
         MemTotal=info.memory,
         GenericResources=None,
