@@ -10,7 +10,7 @@ from scow.background import TaskSet, complete
 from scow.errors import Conflict, Forbidden, NotFound, ScowError, Unavailable
 from scow.metadata.leases import NetworkStore
 from scow.model.network import Network, NetworkRequest
-from scow.network import bridge, records, request, segment
+from scow.network import bridge, choice, records, request, segment
 from scow.network.bridge import Record
 from scow.network.ruleset import Wall
 from scow.network.segment import Segment
@@ -55,15 +55,7 @@ class Catalog:
 
     def by_name(self, name: str) -> Network:
         """By name, then id, then unambiguous id prefix."""
-        found = next((one for one in self._networks.values() if one.name == name), None) or self._networks.get(name)
-        if found is not None:
-            return found
-        matches = [one for one in self._networks.values() if name and one.id.startswith(name)]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise Conflict(f"network {name} is ambiguous ({len(matches)} matches found based on ID prefix)")
-        raise NotFound(f"network {name} not found")
+        return choice.find(self._networks.values(), name)
 
     def by_id(self) -> dict[str, Network]:
         return dict(self._networks)

@@ -1,10 +1,27 @@
-"""What a container may ask of a network, and which of its networks leads outside. Pure; the sentences are Docker 26's."""
+"""Which network a name means, what a container may ask of one, and which of its networks leads outside. Pure; the sentences
+are Docker 26's.
+"""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 
-from scow.errors import InvalidArgument
+from scow.errors import Conflict, InvalidArgument, NotFound
 from scow.model.network import Endpoint, EndpointWish, Network
+
+
+def find(networks: Collection[Network], name: str) -> Network:
+    """By name, then id, then unambiguous id prefix."""
+    for network in networks:
+        if network.name == name:
+            return network
+    matches = [one for one in networks if one.id == name] or [
+        one for one in networks if name and one.id.startswith(name)
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise Conflict(f"network {name} is ambiguous ({len(matches)} matches found based on ID prefix)")
+    raise NotFound(f"network {name} not found")
 
 
 def check_wish(network: Network, wish: EndpointWish, *, prefix: str = "") -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from scow.engine.context import Engine
-from scow.errors import Conflict, InvalidArgument, NotFound
+from scow.errors import InvalidArgument
 from scow.model import transitions
 from scow.model.container import Container
 from scow.model.network import Endpoint, Network
+from scow.network import choice
 
 _FILTERS = frozenset({"dangling", "driver", "id", "label", "name", "scope", "type"})
 
@@ -58,17 +59,8 @@ def has_label(network: Network, wish: str) -> bool:
 
 
 def get(engine: Engine, name: str) -> Network:
-    """By name, id or unambiguous id prefix."""
-    networks = engine.networking.networks()
-    for network in networks:
-        if name in (network.name, network.id):
-            return network
-    matches = [network for network in networks if name and network.id.startswith(name)]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        raise Conflict(f"network {name} is ambiguous ({len(matches)} matches found based on ID prefix)")
-    raise NotFound(f"network {name} not found")
+    """By name, then id, then unambiguous id prefix."""
+    return choice.find(engine.networking.networks(), name)
 
 
 def containers_on(engine: Engine, network_id: str) -> list[tuple[Container, Endpoint]]:
