@@ -54,11 +54,11 @@ async def _plug_in(engine: Engine, entry: Entry, wish: EndpointWish) -> None:
     container = entry.container
     netns = open_namespace(container.status.pid)
     try:
-        places = await engine.networking.attach(wishes.tenant(engine, container), wish, netns)
+        places = await engine.networking.attach(wishes.tenant(engine, container, wish), wish, netns)
     finally:
         os.close(netns)
     before = {one.endpoint_id for one in container.status.endpoints}
-    apply(engine, entry, places, (*wishes.of(container), wish))
+    await apply(engine, entry, places, (*wishes.of(container), wish))
     added = [one for one in places.endpoints if one.endpoint_id not in before]
     happenings.publish_endpoints(engine, entry.container, "connect", added)
 
@@ -71,7 +71,7 @@ def open_namespace(pid: int) -> int:
         raise NotFound("the container has just ended") from None
 
 
-def apply(engine: Engine, entry: Entry, places: Places, networks: tuple[EndpointWish, ...]) -> None:
+async def apply(engine: Engine, entry: Entry, places: Places, networks: tuple[EndpointWish, ...]) -> None:
     """The record and the container's files say what its networks are now."""
     container = entry.container
     status = replace(
@@ -82,4 +82,4 @@ def apply(engine: Engine, entry: Entry, places: Places, networks: tuple[Endpoint
         networks=networks,
     )
     engine.containers.set_status(entry, status)
-    name_files.rewrite(engine, container, places.endpoints, places.resolver)
+    await name_files.rewrite(engine, container, places.endpoints, places.resolver)

@@ -57,6 +57,6 @@ async def _pull_out(engine: Engine, entry: Entry, network: Network, left: tuple[
         places = await engine.networking.detach(container.id, network.id, netns)
     finally:
         os.close(netns)
-    apply(engine, entry, places, left)
+    await apply(engine, entry, places, left)
     await engine.containers.save(entry)
     happenings.publish_endpoints(engine, entry.container, "disconnect", gone)

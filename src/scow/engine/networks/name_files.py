@@ -1,8 +1,10 @@
 """A container's hosts, hostname and resolv.conf: written at its start, and changed when its networks change."""
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 
+from scow.background import complete
 from scow.engine.containers import files
 from scow.engine.context import Engine
 from scow.model.container import Container
@@ -29,15 +31,20 @@ def write(engine: Engine, container: Container, endpoints: Sequence[Endpoint], r
     files.write_file(f"{directory}/resolv.conf", _resolv(engine, container, resolver))
 
 
-def rewrite(engine: Engine, container: Container, endpoints: Sequence[Endpoint], resolver: str) -> None:
+async def rewrite(engine: Engine, container: Container, endpoints: Sequence[Endpoint], resolver: str) -> None:
     """Its networks changed. A file that the container itself has changed meanwhile stays as it is."""
     directory = files.directory(engine, container.id)
     before = container.status.endpoints
-    _replace_if_ours(f"{directory}/hosts", _hosts(engine, container, before), _hosts(engine, container, endpoints))
-    wanted = _resolv(engine, container, resolver)
-    for resolvers in {"", resolver, RESOLVER}:
-        if _replace_if_ours(f"{directory}/resolv.conf", _resolv(engine, container, resolvers), wanted):
-            return
+    hosts = _hosts(engine, container, before), _hosts(engine, container, endpoints)
+
+    def work() -> None:
+        _replace_if_ours(f"{directory}/hosts", *hosts)
+        wanted = _resolv(engine, container, resolver)
+        for resolvers in {"", resolver, RESOLVER}:
+            if _replace_if_ours(f"{directory}/resolv.conf", _resolv(engine, container, resolvers), wanted):
+                return
+
+    await complete(asyncio.to_thread(work), f"names of {container.id[:12]}")
 
 
 def _replace_if_ours(path: str, ours: str, wanted: str) -> bool:

@@ -7,7 +7,7 @@ from scow.engine.context import Engine
 from scow.engine.networks import query
 from scow.errors import InvalidArgument, NotFound
 from scow.model.container import Container
-from scow.model.network import EndpointWish, Network, Tenant
+from scow.model.network import PREDEFINED, EndpointWish, Network, Tenant
 from scow.model.ports import PortBinding
 from scow.network.choice import check_wish
 from scow.network.resolver import asks_bare_names, read_file
@@ -83,19 +83,21 @@ def resolved(engine: Engine, container: Container) -> tuple[EndpointWish, ...]:
     return tuple(found)
 
 
-def tenant(engine: Engine, container: Container) -> Tenant:
-    """What the network must know of a container."""
+def tenant(engine: Engine, container: Container, joining: EndpointWish | None = None) -> Tenant:
+    """What the network must know of a container, which is `joining` one more network."""
     host, config = container.host, container.config
     bindings = list(host.port_bindings)
     if host.publish_all_ports:
         bound = {binding.port for binding in bindings}
         bindings += [PortBinding(port) for port in config.exposed_ports if port not in bound]
+    joined = (*of(container), joining) if joining else of(container)
+    named = any(wish.network not in PREDEFINED for wish in joined)
     hostname = f"{config.hostname}.{config.domainname}" if config.domainname else config.hostname
     return Tenant(
         id=container.id,
         name=container.name,
         hostname=hostname if hostname != container.id[:12] else "",
         dns=host.dns or engine.settings.dns,
-        bare_names=asks_bare_names(read_file(), host.dns_options or engine.settings.dns_options),
+        bare_names=not named or asks_bare_names(read_file(), host.dns_options or engine.settings.dns_options),
         bindings=tuple(bindings),
     )
