@@ -14,8 +14,9 @@ blob keeps that name beside its own (two links to one file): so a pull that is k
 import errno
 import os
 import secrets
+import threading
 import time
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import FileIO
 
@@ -53,6 +54,7 @@ class BlobStore:
         self._ingest = f"{root}/ingest"
         self._clock = clock
         self._claimed: set[str] = set()
+        self._claiming = threading.Lock()  # of what broke off: taken up by one, or removed by another
         for directory in (root, f"{root}/blobs", f"{root}/blobs/sha256", self._ingest):
             os.makedirs(directory, 0o700, exist_ok=True)
         layout = f"{root}/oci-layout"
@@ -97,6 +99,12 @@ class BlobStore:
         finally:
             ingest.close()
 
+    def put_all(self, documents: Mapping[Digest, bytes]) -> None:
+        """Store small blobs; they, and everything that was stored before, are on disk when this returns."""
+        for digest, data in documents.items():
+            self.put(data, digest)
+        sync(self.root)
+
     def ingest(self) -> "Ingest":
         """A new blob in the making."""
         return Ingest(self, f"{self._ingest}/{secrets.token_hex(12)}")
@@ -104,15 +112,16 @@ class BlobStore:
     def partial(self, digest: Digest, size: int) -> "Ingest":
         """The blob `digest` of `size` bytes in the making, with what an earlier download has left of it (`kept`)."""
         name = _partial_name(digest)
-        if name in self._claimed:  # somebody else is at it, for another layer with the same bytes
-            return self.ingest()
         path = f"{self._ingest}/{name}"
-        try:
-            if os.stat(path).st_size > size:
-                os.unlink(path)
-        except FileNotFoundError:
-            pass
-        return Ingest(self, path, name)
+        with self._claiming:
+            if name in self._claimed:  # somebody else is at it, for another layer with the same bytes
+                return self.ingest()
+            try:
+                if os.stat(path).st_size > size:
+                    os.unlink(path)
+            except FileNotFoundError:
+                pass
+            return Ingest(self, path, name)
 
     def kept(self, digest: Digest) -> int:
         """How many bytes of a blob an earlier download has left."""
@@ -124,22 +133,27 @@ class BlobStore:
     def forget(self, digests: Iterable[Digest]) -> None:
         """Remove what downloads have left of these blobs: they are stored now, or of no use."""
         for digest in digests:
-            if (name := _partial_name(digest)) not in self._claimed:
-                _unlink(f"{self._ingest}/{name}")
+            self._forget(_partial_name(digest))
+
+    def _forget(self, name: str) -> bool:
+        with self._claiming:
+            if name in self._claimed:
+                return False
+            _unlink(f"{self._ingest}/{name}")
+            return True
 
     def forget_older(self, age: float = PARTIAL_AGE) -> int:
         """Remove what broken downloads have left and nobody has touched for `age` seconds; returns the bytes."""
         freed = 0
         for name in os.listdir(self._ingest):
-            if not name.endswith(_PARTIAL) or name in self._claimed:
+            if not name.endswith(_PARTIAL):
                 continue
             path = f"{self._ingest}/{name}"
             try:
                 there = os.stat(path)
             except FileNotFoundError:
                 continue
-            if age <= 0 or self._clock() - there.st_mtime > age:
-                _unlink(path)
+            if (age <= 0 or self._clock() - there.st_mtime > age) and self._forget(name):
                 freed += there.st_size if there.st_nlink == 1 else 0
         return freed
 

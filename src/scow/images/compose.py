@@ -8,7 +8,6 @@ from typing import Any
 
 from scow.background import complete
 from scow.images.archive.writer import Emit
-from scow.images.blobs import sync
 from scow.images.differ import write_upper
 from scow.images.parts import Parts
 from scow.images.produce import Produced, produce
@@ -161,9 +160,7 @@ async def _publish(
     rows = [parts.catalog.layers[chain_id] for chain_id in chain_ids(config.diff_ids)]
     with parts.catalog.hold([config_digest, manifest_digest]):
         try:
-            parts.blobs.put(config_data, config_digest)
-            parts.blobs.put(manifest, manifest_digest)
-            await parts.run(sync, parts.blobs.root)
+            await parts.run(parts.blobs.put_all, {config_digest: config_data, manifest_digest: manifest})
             image = await parts.catalog.add(row, config, blobs, rows, names)
         except BaseException:
             for digest in {config_digest, manifest_digest} - set(parts.catalog.blobs_of(row.id)):

@@ -9,14 +9,14 @@ import asyncio
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from scow.background import complete
 from scow.errors import Internal, ScowError
 from scow.images import config as config_documents
-from scow.images.blobs import BlobStore, sync
+from scow.images.blobs import BlobStore
 from scow.images.decompress import Decompressed
 from scow.images.layer import CorruptLayer, unpack_into
 from scow.images.layouts import Candidate, candidates
@@ -152,13 +152,12 @@ async def _bring(parts: Parts, plan: _Plan, report: Report) -> None:
     jobs: dict[tuple[str, str], _Layer] = {}
     for image in plan.images:
         for layer in _layers(image):
-            key = _key(layer)
-            local = _local(parts, layer)
-            if local is not None:
-                plan.hold(parts, [local.digest])
-                plan.brought[key] = local
-            else:
-                jobs.setdefault(key, layer)
+            jobs.setdefault(_key(layer), layer)
+    for key, local in (await parts.run(_here, parts, jobs)).items():
+        plan.hold(parts, [local.digest])
+        if parts.blobs.has(local.digest):  # still, now that it is held
+            plan.brought[key] = local
+            del jobs[key]
     first: dict[str, _Layer] = {}
     for layer in jobs.values():
         if layer.chain_id not in parts.catalog.layers:
@@ -201,6 +200,12 @@ def _layers(image: Candidate) -> list[_Layer]:
 
 def _key(layer: _Layer) -> tuple[str, str]:
     return layer.chain_id, str(layer.wanted.digest) if layer.wanted else ""
+
+
+def _here(parts: Parts, layers: Mapping[tuple[str, str], _Layer]) -> dict[tuple[str, str], Descriptor]:
+    """The blobs of the layers that are here already. Runs in a worker thread."""
+    found = {key: _local(parts, layer) for key, layer in layers.items()}
+    return {key: local for key, local in found.items() if local is not None}
 
 
 def _local(parts: Parts, layer: _Layer) -> Descriptor | None:
@@ -353,8 +358,9 @@ async def _arrive(parts: Parts, layer: _Layer, brought: _Brought) -> None:
 
 async def _publish(parts: Parts, plan: _Plan) -> list[Loaded]:
     """Documents into the store, everything onto the disk, then the rows."""
-    rows = [_documents(parts, plan, image) for image in plan.images]
-    await parts.run(sync, parts.blobs.root)
+    documents: dict[Digest, bytes] = {}
+    rows = [_documents(parts, plan, image, documents) for image in plan.images]
+    await parts.run(parts.blobs.put_all, documents)
     loaded = []
     for image, (row, blobs) in zip(plan.images, rows, strict=True):
         replaced = {}
@@ -373,8 +379,10 @@ async def _publish(parts: Parts, plan: _Plan) -> list[Loaded]:
     return loaded
 
 
-def _documents(parts: Parts, plan: _Plan, image: Candidate) -> tuple[ImageRow, list[tuple[str, int]]]:
-    """The image's documents as blobs, its row, and all its blobs."""
+def _documents(
+    parts: Parts, plan: _Plan, image: Candidate, stored: dict[Digest, bytes]
+) -> tuple[ImageRow, list[tuple[str, int]]]:
+    """The image's row and all its blobs; its documents are held, and put into `stored` to be written."""
     config = Descriptor(media.OCI_CONFIG, image.id, len(image.config_data))
     layers = [plan.brought[_key(layer)] for layer in _layers(image)]
     manifest, data = image.manifest, image.manifest_data
@@ -385,8 +393,7 @@ def _documents(parts: Parts, plan: _Plan, image: Candidate) -> tuple[ImageRow, l
     digest, listed_digest = Digest.of(data), Digest.of(listed)
     documents = {**image.documents, image.id: image.config_data, digest: data, listed_digest: listed}
     plan.hold(parts, documents)  # another image may lose the same ones now
-    for name, content in documents.items():
-        parts.blobs.put(content, name)
+    stored |= documents
     row = ImageRow(
         id=str(image.id),
         manifest=str(digest),

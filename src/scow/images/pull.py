@@ -16,7 +16,7 @@ from typing import TypeVar
 from scow.background import complete
 from scow.errors import DataLoss, Internal, NotFound, ResourceExhausted
 from scow.images import config as config_documents
-from scow.images.blobs import Ingest, digest_of, sync
+from scow.images.blobs import Ingest, digest_of
 from scow.images.decompress import Source
 from scow.images.layer import Stored, first_error, store_blob, store_layer, unpack_stored
 from scow.images.lowerlinks import complete_links
@@ -54,6 +54,7 @@ class _Wanted:
     manifest_digest: Digest
     manifest: Manifest
     config: ImageConfig
+    listed: Digest
     chain: tuple[Digest, ...] = ()
     layers: dict[str, LayerRow] = field(default_factory=dict)
 
@@ -116,20 +117,20 @@ async def _one(
     wanted = await _documents(client, reference, data, content_type, platform)
     known = parts.catalog.get(str(wanted.manifest.config.digest))
     before = parts.catalog.named(reference)
-    held = [*wanted.chain, *(digest for digest, _ in wanted.blobs)]
+    blobs, layers = [digest for digest, _ in wanted.blobs], [layer.digest for layer in wanted.manifest.layers]
     try:
-        with parts.catalog.hold(held):
-            if known is None or not all(parts.blobs.has(layer.digest) for layer in wanted.manifest.layers):
+        with parts.catalog.hold([*wanted.chain, *blobs]):
+            if known is None or not all(map(parts.blobs.has, layers)):
                 await _fetch_layers(parts, client, wanted, report)
             image = await complete(_publish(parts, wanted), "publish")
     except BaseException as error:
-        await complete(parts.give_up(wanted.chain, [digest for digest, _ in wanted.blobs]), "give-up")
+        await complete(parts.give_up(wanted.chain, blobs), "give-up")
         if isinstance(error, ResourceExhausted):  # what is kept for the next pull may be what fills the disk
-            parts.blobs.forget(layer.digest for layer in wanted.manifest.layers)
+            await complete(parts.run(parts.blobs.forget, layers), "forget downloads")
         raise
     # What was held may have lost its image meanwhile.
-    await complete(parts.give_up(wanted.chain, [digest for digest, _ in wanted.blobs]), "tidy")
-    parts.blobs.forget(layer.digest for layer in wanted.manifest.layers)
+    await complete(parts.give_up(wanted.chain, blobs), "tidy")
+    await complete(parts.run(parts.blobs.forget, layers), "forget downloads")
     report(PullProgress(f"Digest: {wanted.top}"))
     return image, before is None or before.id != image.id
 
@@ -168,9 +169,10 @@ async def _documents(
             f"image with reference {reference.familiar} was found but does not match the specified platform: "
             f"wanted {platform}, actual: {actual}"
         )
-    listed = manifests.as_oci(document, data)
-    documents[Digest.of(listed)] = listed  # here, so that it is held with the others
-    return _Wanted(reference, top, documents, digest, document, config, chain_ids(config.diff_ids))
+    listed_data = manifests.as_oci(document, data)
+    listed = Digest.of(listed_data)
+    documents[listed] = listed_data
+    return _Wanted(reference, top, documents, digest, document, config, listed, chain_ids(config.diff_ids))
 
 
 async def _small_blob(client: RegistryClient, reference: Reference, descriptor: Descriptor) -> bytes:
@@ -198,7 +200,7 @@ async def _fetch_layers(parts: Parts, client: RegistryClient, wanted: _Wanted, r
         else:
             report(PullProgress("Pulling fs layer", descriptor.digest.short))
             missing.append(number)
-    _need_space(parts, [wanted.manifest.layers[number] for number in missing])
+    await parts.run(_need_space, parts, [wanted.manifest.layers[number] for number in missing])
     done = {number: asyncio.Event() for number in missing}
     try:
         async with asyncio.TaskGroup() as group:
@@ -209,7 +211,7 @@ async def _fetch_layers(parts: Parts, client: RegistryClient, wanted: _Wanted, r
 
 
 def _need_space(parts: Parts, layers: Sequence[Descriptor]) -> None:
-    """NoSpace when what is to be downloaded does not fit, before the first byte of it."""
+    """NoSpace when what is to be downloaded does not fit, before the first byte of it. Runs in a thread."""
     parts.blobs.forget_older()
     sizes = {layer.digest: layer.size for layer in layers if not parts.blobs.has(layer.digest)}
     parts.blobs.need(sum(max(0, size - parts.blobs.kept(digest)) for digest, size in sizes.items()))
@@ -378,19 +380,14 @@ async def _publish(parts: Parts, wanted: _Wanted) -> Image:
     missing = [chain_id for chain_id in wanted.chain if chain_id not in parts.catalog.layers]
     if missing:
         raise Internal(f"layer {missing[0]} of {wanted.reference.familiar} was not unpacked")
-    listed = manifests.as_oci(wanted.manifest, wanted.documents[wanted.manifest_digest])
-    listed_digest = Digest.of(listed)
-    wanted.documents[listed_digest] = listed
-    for digest, data in wanted.documents.items():
-        parts.blobs.put(data, digest)
-    await parts.run(sync, parts.blobs.root)
+    await parts.run(parts.blobs.put_all, wanted.documents)
     row = ImageRow(
         id=str(wanted.manifest.config.digest),
         manifest=str(wanted.manifest_digest),
         media_type=wanted.manifest.media_type,
         manifest_size=len(wanted.documents[wanted.manifest_digest]),
-        listed=str(listed_digest),
-        listed_size=len(listed),
+        listed=str(wanted.listed),
+        listed_size=len(wanted.documents[wanted.listed]),
         stored_at=parts.clock(),
     )
     reference = wanted.reference
