@@ -16,7 +16,7 @@ from typing import TypeVar
 from scow.background import complete
 from scow.errors import DataLoss, Internal, NotFound, ResourceExhausted
 from scow.images import config as config_documents
-from scow.images.blobs import Ingest, digest_of
+from scow.images.blobs import Ingest
 from scow.images.decompress import Source
 from scow.images.layer import Stored, first_error, store_blob, store_layer, unpack_stored
 from scow.images.lowerlinks import complete_links
@@ -31,7 +31,6 @@ from scow.oci import image as image_documents
 from scow.oci import manifest as manifests
 from scow.oci.descriptor import Descriptor
 from scow.oci.digest import Digest
-from scow.oci.documents import CONFIG_LIMIT
 from scow.oci.image import ImageConfig, chain_ids
 from scow.oci.manifest import Index, Manifest
 from scow.oci.platform import Platform, host_platform
@@ -149,13 +148,13 @@ async def _documents(
             raise NoSuchPlatform(f"no matching manifest for {platform or host_platform()} in the manifest list entries")
         digest = choice.digest
         data, content_type = await client.manifest(reference.with_digest(digest))
-        if len(data) != choice.size or digest_of(data, digest.algorithm) != digest:
+        if len(data) != choice.size:
             raise DataLoss(f"manifest verification failed for digest {digest}")
         documents[digest] = data
         document = manifests.parse(data, content_type, choice.media_type)
     if not isinstance(document, Manifest):
         raise DataLoss(f"manifest {digest.short} is an index within an index")
-    config_data = await _small_blob(client, reference, document.config)
+    config_data = await client.config(reference, document.config)
     documents[document.config.digest] = config_data
     config = image_documents.parse(config_data)
     if len(config.diff_ids) != len(document.layers):
@@ -173,19 +172,6 @@ async def _documents(
     listed = Digest.of(listed_data)
     documents[listed] = listed_data
     return _Wanted(reference, top, documents, digest, document, config, listed, chain_ids(config.diff_ids))
-
-
-async def _small_blob(client: RegistryClient, reference: Reference, descriptor: Descriptor) -> bytes:
-    if descriptor.size > CONFIG_LIMIT:
-        raise DataLoss(f"image config {descriptor.digest.short} has {descriptor.size} bytes, more than {CONFIG_LIMIT}")
-    parts = []
-    async with aclosing(client.blob(reference, descriptor)) as chunks:
-        async for chunk in chunks:
-            parts.append(chunk)
-    data = b"".join(parts)
-    if len(data) != descriptor.size or digest_of(data, descriptor.digest.algorithm) != descriptor.digest:
-        raise DataLoss(f"image config verification failed for digest {descriptor.digest}")
-    return data
 
 
 async def _fetch_layers(parts: Parts, client: RegistryClient, wanted: _Wanted, report: Report) -> None:

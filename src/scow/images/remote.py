@@ -1,7 +1,6 @@
 """Looking at what a registry has, without bringing it here."""
 
 from scow.errors import DataLoss, NotFound
-from scow.images.blobs import digest_of
 from scow.images.parts import Parts
 from scow.images.registry import faults
 from scow.images.registry.client import RegistryClient, connect_to, find_manifest, manifest_digest
@@ -9,7 +8,7 @@ from scow.model.transfer import Credentials, RemoteManifest
 from scow.oci import image as image_documents
 from scow.oci import manifest as manifests
 from scow.oci.descriptor import Descriptor
-from scow.oci.documents import CONFIG_LIMIT, MANIFEST_LIMIT, load
+from scow.oci.documents import MANIFEST_LIMIT, load
 from scow.oci.manifest import Index
 from scow.oci.platform import Platform
 from scow.oci.reference import Reference
@@ -60,7 +59,7 @@ async def _entry(
     client: RegistryClient, reference: Reference, descriptor: Descriptor, names: _Names | None
 ) -> RemoteManifest:
     data, content_type = await client.manifest(reference.with_digest(descriptor.digest))
-    if len(data) != descriptor.size or digest_of(data, descriptor.digest.algorithm) != descriptor.digest:
+    if len(data) != descriptor.size:
         raise DataLoss(f"manifest verification failed for digest {descriptor.digest}")
     document = manifests.parse(data, content_type, descriptor.media_type)
     return RemoteManifest(document.media_type, str(descriptor.digest), data, () if names is None else (names,))
@@ -80,12 +79,7 @@ def _told(index: bytes) -> list[_Names | None]:
 
 
 async def _platform(client: RegistryClient, reference: Reference, config: Descriptor) -> Platform:
-    if config.size > CONFIG_LIMIT:
-        raise DataLoss(f"image config {config.digest.short} has {config.size} bytes, more than {CONFIG_LIMIT}")
-    data = b"".join([chunk async for chunk in client.blob(reference, config)])
-    if digest_of(data, config.digest.algorithm) != config.digest:
-        raise DataLoss(f"image config verification failed for digest {config.digest}")
-    parsed = image_documents.parse(data)
+    parsed = image_documents.parse(await client.config(reference, config))
     return Platform.normalised(parsed.os, parsed.architecture, parsed.variant)
 
 

@@ -172,3 +172,16 @@ def test_a_token_server_that_knows_no_post(world: World, faulty: FaultRegistry) 
     faulty.always.add("token")
     world.pull(name, "", Credentials("someone", "", "identity"))
     assert [method for method, path, _ in faulty.requests if path.startswith("/token")] == ["POST", "GET"]
+
+
+def test_a_mirror_with_another_manifest_is_passed_over(world: World, faulty: FaultRegistry) -> None:
+    """What a digest names is asked of the next one, not taken from the first that answers."""
+    bad = FaultRegistry()
+    mirrors = (bad.url, faulty.url)
+    world.store.parts.settings = replace(world.store.parts.settings, mirrors=mirrors)
+    faulty.add("library/app", Image([DATA]))
+    bad.ever("manifest", faults.instead(b'{"schemaVersion":2}'))
+    (digest,) = [tag for name, tag in faulty.manifests if name == "library/app" and tag.startswith("sha256:")]
+    assert world.pull(f"app@{digest}").digests == (f"app@{digest}",)
+    assert any("/manifests/" in path for _, path, _ in bad.requests)
+    bad.close()

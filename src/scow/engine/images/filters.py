@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from scow.engine.containers.query import moment
 from scow.engine.context import Engine
@@ -9,6 +10,7 @@ from scow.errors import InvalidArgument
 from scow.model.image import Image
 
 _TRUE, _FALSE = ("true", "1"), ("false", "0")
+T = TypeVar("T", bool, None)
 Filters = Mapping[str, Sequence[str]]
 
 
@@ -19,7 +21,7 @@ def check_names(filters: Filters, allowed: frozenset[str]) -> None:
             raise InvalidArgument(f"invalid filter '{key}'")
 
 
-def truth(filters: Filters, key: str, default: bool) -> bool:
+def truth(filters: Filters, key: str, default: T) -> bool | T:
     """The one boolean that all values of a filter are."""
     values = filters.get(key) or ()
     if not values:

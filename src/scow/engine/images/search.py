@@ -1,8 +1,7 @@
 """Search a hub for repositories, or a registry for a repository's tags."""
 
-from collections.abc import Mapping, Sequence
-
 from scow.engine.context import Engine
+from scow.engine.images.filters import Filters, check_names, truth
 from scow.engine.ports import Credentials
 from scow.errors import InvalidArgument
 from scow.model.transfer import Found
@@ -11,17 +10,14 @@ from scow.oci.reference import Reference
 DEFAULT_LIMIT = 25
 _MOST = 100
 _FILTERS = frozenset({"is-automated", "is-official", "stars"})
-_BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 
 
 async def search(
-    engine: Engine, term: str, limit: int, filters: Mapping[str, Sequence[str]], credentials: Credentials | None
+    engine: Engine, term: str, limit: int, filters: Filters, credentials: Credentials | None
 ) -> list[Found]:
     """The repositories that fit. `limit` 0 means DEFAULT_LIMIT."""
-    for name in filters:
-        if name not in _FILTERS:
-            raise InvalidArgument(f"invalid filter '{name}'")
-    automated, official = _boolean(filters, "is-automated"), _boolean(filters, "is-official")
+    check_names(filters, _FILTERS)
+    automated, official = truth(filters, "is-automated", False), truth(filters, "is-official", None)
     stars = max((_stars(text) for text in filters.get("stars", ())), default=0)
     limit = limit or DEFAULT_LIMIT
     if not 1 <= limit <= _MOST:
@@ -35,15 +31,6 @@ async def search(
 async def tags(engine: Engine, reference: Reference, credentials: Credentials | None) -> list[str]:
     """The tags that a registry has of a repository."""
     return await engine.images.remote_tags(reference, credentials)
-
-
-def _boolean(filters: Mapping[str, Sequence[str]], name: str) -> bool | None:
-    values = filters.get(name, ())
-    if not values:
-        return None
-    if len(values) != 1 or values[0] not in _BOOLEANS:
-        raise InvalidArgument(f"invalid filter '{name}=[{' '.join(values)}]'")
-    return _BOOLEANS[values[0]]
 
 
 def _stars(text: str) -> int:

@@ -6,10 +6,12 @@ limits and the credential rules of this package inside.
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from scow.errors import DataLoss, InvalidArgument, ScowError
+from scow.images.blobs import digest_of
 from scow.images.registry import challenge, faults, token
 from scow.images.registry.certificates import context_for
 from scow.images.registry.download import Download, Origin
@@ -19,7 +21,7 @@ from scow.model.transfer import Credentials
 from scow.oci import media
 from scow.oci.descriptor import Descriptor
 from scow.oci.digest import Digest
-from scow.oci.documents import MANIFEST_LIMIT
+from scow.oci.documents import CONFIG_LIMIT, MANIFEST_LIMIT
 from scow.oci.reference import Reference
 
 T = TypeVar("T")
@@ -95,7 +97,19 @@ class RegistryClient:
         )
         if answer.status != 200:
             raise faults.from_answer(answer.status, answer.body, answer.reason, reference, answer.headers)
+        manifest_digest(answer.body, reference)
         return answer.body, answer.headers.get("content-type", "")
+
+    async def config(self, reference: Reference, descriptor: Descriptor) -> bytes:
+        """An image config, verified."""
+        digest, size = descriptor.digest, descriptor.size
+        if size > CONFIG_LIMIT:
+            raise DataLoss(f"image config {digest.short} has {size} bytes, more than {CONFIG_LIMIT}")
+        async with aclosing(self.blob(reference, descriptor)) as chunks:
+            data = b"".join([chunk async for chunk in chunks])
+        if len(data) != size or digest_of(data, digest.algorithm) != digest:
+            raise DataLoss(f"image config verification failed for digest {digest}")
+        return data
 
     def blob(self, reference: Reference, descriptor: Descriptor, start: int = 0) -> AsyncGenerator[bytes, None]:
         """The bytes of a blob from `start` on; see Download."""
@@ -299,8 +313,6 @@ async def _first_of(
 
 def manifest_digest(data: bytes, reference: Reference) -> Digest:
     """The digest of a manifest's bytes, which must be the reference's when it has one (CVE-2014-8179)."""
-    from scow.images.blobs import digest_of
-
     wanted = reference.digest
     actual = digest_of(data, wanted.algorithm if wanted else "sha256")
     if wanted is not None and actual != wanted:
