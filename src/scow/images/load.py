@@ -20,9 +20,9 @@ from scow.images.blobs import BlobStore
 from scow.images.decompress import Decompressed
 from scow.images.layer import CorruptLayer, unpack_into
 from scow.images.layouts import Candidate, candidates
-from scow.images.lowerlinks import complete_links
+from scow.images.lowerlinks import finished
 from scow.images.parts import Parts
-from scow.images.pipe import Pipe
+from scow.images.pipe import through
 from scow.images.progress import Report
 from scow.images.spool import Spool, SpooledFile, spool
 from scow.images.trees import delete_tree
@@ -123,25 +123,7 @@ def _digests(image: Candidate) -> list[str]:
 
 
 async def _spool(parts: Parts, archive: AsyncIterator[bytes], directory: str) -> Spool:
-    pipe = Pipe(asyncio.get_running_loop())
-    worker = parts.submit(spool, pipe.read, directory, parts.limits)
-    worker.add_done_callback(lambda _: pipe.close())
-    try:
-        async for chunk in archive:
-            if not await pipe.put(chunk):
-                break
-        pipe.finish()
-        return await asyncio.shield(worker)
-    except BaseException as error:
-        pipe.finish(error)
-        while not worker.done():
-            try:
-                await asyncio.wait([worker])
-            except asyncio.CancelledError:
-                continue
-        if not worker.cancelled():
-            worker.exception()
-        raise
+    return await through(archive, lambda read: parts.submit(spool, read, directory, parts.limits))
 
 
 # ---------------------------------------------------------------- layers
@@ -344,12 +326,9 @@ async def _arrive(parts: Parts, layer: _Layer, brought: _Brought) -> None:
     """The directory becomes a layer of the catalog. From here on it is the catalog's."""
     unpacked = brought.unpacked
     assert unpacked is not None
-    row = LayerRow(layer.chain_id, layer.diff_id, brought.directory, unpacked.size, not unpacked.missing_links)
-    if unpacked.missing_links:
-        lowers = await parts.arrived(layer.below)
-        directories = [parts.trees.path(lower.directory) for lower in reversed(lowers)]
-        row = await parts.run(complete_links, parts.trees, row, unpacked.missing_links, directories)
+    row = LayerRow(layer.chain_id, layer.diff_id, brought.directory, 0)
     brought.directory = ""
+    row = await finished(parts, row, unpacked, layer.below)
     await parts.arrive(row)
 
 

@@ -5,13 +5,30 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from scow.images.archive.limits import InvalidArchive
+from scow.images.parts import Parts
 from scow.images.trees import Trees
+from scow.images.unpack import Unpacked
 from scow.linux import paths
 from scow.linux.copytree import copy_one
 from scow.metadata.images import LayerRow
 
 
-def complete_links(
+async def finished(parts: Parts, row: LayerRow, unpacked: Unpacked, below: Sequence[str]) -> LayerRow:
+    """The row of a layer that was unpacked into its directory, once its links to the chain `below` are made. On an error
+    the directory is removed.
+    """
+    row = replace(row, size=unpacked.size, independent=not unpacked.missing_links)
+    try:
+        if unpacked.missing_links:
+            lowers = [parts.trees.path(lower.directory) for lower in reversed(await parts.arrived(below))]
+            row = await parts.run(_complete_links, parts.trees, row, unpacked.missing_links, lowers)
+        return row
+    except BaseException:
+        parts.trees.remove(row.directory)
+        raise
+
+
+def _complete_links(
     trees: Trees, row: LayerRow, missing: Sequence[tuple[bytes, bytes]], lowers: Sequence[str]
 ) -> LayerRow:
     """Make the links (name, target) in the layer `row`; `lowers` are the directories below it, nearest first."""

@@ -1,6 +1,5 @@
 """Repairs of the image store: one blob fetched again, one layer unpacked again."""
 
-import hashlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -8,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from scow.errors import DataLoss, NotFound, ScowError
 from scow.images.blobs import sync
-from scow.images.layer import unpack_stored
-from scow.images.lowerlinks import complete_links
+from scow.images.layer import CorruptLayer, store_blob, unpack_stored
+from scow.images.lowerlinks import finished
 from scow.images.parts import Parts
+from scow.images.pipe import through
 from scow.metadata.images import LayerRow
 from scow.oci import manifest as manifests
 from scow.oci.descriptor import Descriptor
@@ -56,7 +56,7 @@ def _rendered(parts: Parts, digest: Digest, images: Sequence[str]) -> bool:
         except ScowError:
             continue
         if Digest.of(listed) == digest:
-            _replace(parts, listed, digest)
+            parts.blobs.put(listed, digest)
             return True
     return False
 
@@ -64,10 +64,11 @@ def _rendered(parts: Parts, digest: Digest, images: Sequence[str]) -> bool:
 async def _from_registry(parts: Parts, reference: Reference, digest: Digest, size: int) -> None:
     from scow.images.registry.client import connect_to
 
+    descriptor = Descriptor("", digest, size)
     client = await connect_to(reference.domain, parts.settings, None)
     try:
         try:
-            await _blob(parts, client.blob(reference, Descriptor("", digest, size)), digest, size)
+            await _blob(parts, client.blob(reference, descriptor), descriptor)
         except ScowError:
             if size > MANIFEST_LIMIT or not await _manifest(parts, client, reference, digest):
                 raise
@@ -82,53 +83,26 @@ async def _manifest(parts: Parts, client: "RegistryClient", reference: Reference
         data, _ = await client.manifest(reference.with_digest(digest))
     except ScowError:
         return False
-    await parts.run(_replace, parts, data, digest)
+    await parts.run(parts.blobs.put, data, digest)
     return True
 
 
-async def _blob(parts: Parts, chunks: AsyncGenerator[bytes, None], digest: Digest, size: int) -> None:
-    hasher = hashlib.new(digest.algorithm)
-    count = 0
-    ingest = parts.blobs.ingest()
-
-    def take(chunk: bytes) -> None:
-        hasher.update(chunk)
-        ingest.write(chunk)
-
+async def _blob(parts: Parts, chunks: AsyncGenerator[bytes, None], descriptor: Descriptor) -> None:
     try:
         async with aclosing(chunks):
-            async for chunk in chunks:
-                count += len(chunk)
-                await parts.run(take, chunk)
-        if count != size or hasher.hexdigest() != digest.hex:
-            raise DataLoss(f"blob {digest} came damaged from the registry, too")
-        ingest.commit(digest)
-    finally:
-        ingest.close()
-
-
-def _replace(parts: Parts, data: bytes, digest: Digest) -> None:
-    ingest = parts.blobs.ingest()
-    try:
-        ingest.write(data)
-        ingest.commit(digest)
-    finally:
-        ingest.close()
+            await through(chunks, lambda read: parts.submit(store_blob, read, descriptor, parts.blobs))
+    except CorruptLayer:
+        raise DataLoss(f"blob {descriptor.digest} came damaged from the registry, too") from None
 
 
 async def unpack(parts: Parts, layer: LayerRow, descriptor: Descriptor, below: Sequence[str]) -> LayerRow:
     """The layer once more in a new directory, from its blob."""
     stored = await parts.run(unpack_stored, descriptor, layer.diff_id, parts.blobs, parts.trees, parts.limits)
-    unpacked = stored.unpacked
-    fresh = replace(layer, directory=stored.directory, size=unpacked.size, independent=not unpacked.missing_links)
-    if not unpacked.missing_links:
-        return fresh
-    try:
-        lowers = [parts.trees.path(parts.catalog.layers[chain_id].directory) for chain_id in reversed(below)]
-        return await parts.run(complete_links, parts.trees, fresh, unpacked.missing_links, lowers)
-    except BaseException:
+    lost = next((chain_id for chain_id in below if chain_id not in parts.catalog.layers), None)
+    if stored.unpacked.missing_links and lost is not None:
         parts.trees.remove(stored.directory)
-        raise
+        raise NotFound(f"layer {lost} is missing")
+    return await finished(parts, replace(layer, directory=stored.directory), stored.unpacked, below)
 
 
 async def exchange(parts: Parts, layer: LayerRow, fresh: LayerRow) -> None:

@@ -3,9 +3,12 @@
 import asyncio
 import threading
 from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
 
 from scow.errors import Cancelled
 
+T = TypeVar("T")
 _LIMIT = 4 << 20
 _READ = 1 << 20
 
@@ -43,6 +46,19 @@ class Pipe:
             self._error = error
             self._ready.notify()
 
+    async def feed(self, source: AsyncIterator[bytes]) -> None:
+        """Hand over all that `source` gives, until the reader has given up, and finish."""
+        failure: BaseException | None = None
+        try:
+            async for chunk in source:
+                if not await self.put(chunk):
+                    break
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            self.finish(failure)
+
     def read(self) -> bytes:
         """The next bytes, b"" at the end."""
         with self._ready:
@@ -69,3 +85,35 @@ class Pipe:
             self._closed = True
             self._chunks.clear()
         self._loop.call_soon_threadsafe(self._room.set)
+
+
+async def through(
+    source: AsyncIterator[bytes],
+    start: Callable[[Callable[[], bytes]], "asyncio.Future[T]"],
+    discard: Callable[[T], object] = lambda _: None,
+) -> T:
+    """What work in a thread makes of the bytes of `source`; `start` starts it with the function by which it reads.
+
+    On an error, a cancellation too, this returns only when the work has ended; what it made all the same is discarded.
+    """
+    pipe = Pipe(asyncio.get_running_loop())
+    worker = start(pipe.read)
+    worker.add_done_callback(lambda _: pipe.close())
+    try:
+        await pipe.feed(source)
+        return await asyncio.shield(worker)
+    except BaseException as error:
+        pipe.finish(error)
+        await settle(worker, discard)
+        raise
+
+
+async def settle(worker: "asyncio.Future[T]", discard: Callable[[T], object]) -> None:
+    """Wait, also through cancellations, until the worker has ended and cleaned up; what it made is discarded."""
+    while not worker.done():
+        try:
+            await asyncio.wait([worker])
+        except asyncio.CancelledError:
+            continue
+    if not worker.cancelled() and worker.exception() is None:
+        discard(worker.result())

@@ -8,10 +8,10 @@ and unpacking as if it came from the network, and asks the registry for the rest
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import partial
 
 from scow.background import complete
 from scow.errors import DataLoss, Internal, NotFound, ResourceExhausted
@@ -19,9 +19,9 @@ from scow.images import config as config_documents
 from scow.images.blobs import Ingest
 from scow.images.decompress import Source
 from scow.images.layer import Stored, first_error, store_blob, store_layer, unpack_stored
-from scow.images.lowerlinks import complete_links
+from scow.images.lowerlinks import finished
 from scow.images.parts import Parts
-from scow.images.pipe import Pipe
+from scow.images.pipe import settle, through
 from scow.images.progress import LayerProgress, Report
 from scow.images.registry.client import RegistryClient, find_manifest, find_tags, manifest_digest
 from scow.metadata.images import ImageRow, LayerRow
@@ -35,8 +35,6 @@ from scow.oci.image import ImageConfig, chain_ids
 from scow.oci.manifest import Index, Manifest
 from scow.oci.platform import Platform, host_platform
 from scow.oci.reference import Reference
-
-_S = TypeVar("_S", Stored, Stored | None)
 
 
 class NoSuchPlatform(NotFound):
@@ -272,16 +270,8 @@ async def _download(
             stored = await _stream(parts, client, wanted.reference, descriptor, work, progress)
     if stored is None:
         return
-    unpacked = stored.unpacked
-    row = LayerRow(chain[number], diff_id, stored.directory, unpacked.size, not unpacked.missing_links)
-    try:
-        if unpacked.missing_links:
-            lowers = await parts.arrived(chain[:number])
-            directories = [parts.trees.path(lower.directory) for lower in reversed(lowers)]
-            row = await parts.run(complete_links, parts.trees, row, unpacked.missing_links, directories)
-    except BaseException:
-        parts.trees.remove(stored.directory)
-        raise
+    row = LayerRow(chain[number], diff_id, stored.directory, 0)
+    row = await finished(parts, row, stored.unpacked, chain[:number])
     await parts.arrive(row)
 
 
@@ -291,9 +281,7 @@ async def _unpack_again(parts: Parts, descriptor: Descriptor, diff_id: str) -> S
     try:
         return await asyncio.shield(worker)
     except asyncio.CancelledError:
-        late = await _settled(worker)
-        if late is not None:
-            parts.trees.remove(late.directory)
+        await settle(worker, partial(_discard, parts))
         raise
 
 
@@ -329,36 +317,23 @@ async def _feed(
     progress: LayerProgress,
 ) -> Stored | None:
     """One try of `_stream`. `work` closes the ingest."""
-    pipe = Pipe(asyncio.get_running_loop())
-    worker = parts.submit(work, pipe.read, ingest)
-    worker.add_done_callback(lambda _: pipe.close())
     progress.advance(ingest.kept)
-    try:
+
+    async def counted() -> AsyncGenerator[bytes, None]:
         if ingest.kept < descriptor.size or not descriptor.size:
             async with aclosing(client.blob(reference, descriptor, ingest.kept)) as chunks:
                 async for chunk in chunks:
                     progress.advance(len(chunk))
-                    if not await pipe.put(chunk):
-                        break
-        pipe.finish()
+                    yield chunk
         progress.downloaded()
-        return await asyncio.shield(worker)
-    except BaseException as error:
-        pipe.finish(error)
-        stored = await _settled(worker)
-        if stored is not None:
-            parts.trees.remove(stored.directory)
-        raise
+
+    async with aclosing(counted()) as source:
+        return await through(source, lambda read: parts.submit(work, read, ingest), partial(_discard, parts))
 
 
-async def _settled(worker: "asyncio.Future[_S]") -> "_S | None":
-    """Wait, also through cancellations, until the worker has ended and cleaned up; what it made if it came through."""
-    while not worker.done():
-        try:
-            await asyncio.wait([worker])
-        except asyncio.CancelledError:
-            continue
-    return None if worker.cancelled() or worker.exception() is not None else worker.result()
+def _discard(parts: Parts, late: Stored | None) -> None:
+    if late is not None:
+        parts.trees.remove(late.directory)
 
 
 async def _publish(parts: Parts, wanted: _Wanted) -> Image:

@@ -46,7 +46,7 @@ async def import_archive(engine: Engine, new: NewImage, archive: AsyncIterator[b
     Raises DataLoss for what is no archive, ResourceExhausted beyond the bounds. Nothing is left on an error.
     """
     pipe = Pipe(asyncio.get_running_loop())
-    feeding = spawn(_feed(archive, pipe), "import-archive", awaited=True)
+    feeding = spawn(pipe.feed(archive), "import-archive", awaited=True)
     try:
         image = await engine.images.make(new, importing.writer_of(pipe.read))
     except Cancelled:
@@ -62,16 +62,3 @@ async def import_archive(engine: Engine, new: NewImage, archive: AsyncIterator[b
         engine.events.publish(Event("image", "tag", image.id, {**attributes, "name": name.familiar}, engine.clock()))
     engine.events.publish(Event("image", "import", image.id, {**attributes, "name": image.id}, engine.clock()))
     return image
-
-
-async def _feed(archive: AsyncIterator[bytes], pipe: Pipe) -> None:
-    failure: BaseException | None = None
-    try:
-        async for chunk in archive:
-            if not await pipe.put(chunk):
-                break
-    except BaseException as error:
-        failure = error
-        raise
-    finally:
-        pipe.finish(failure)
