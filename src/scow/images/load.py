@@ -6,7 +6,6 @@ when the archive has a manifest that names it; a plain tar without one is kept c
 """
 
 import asyncio
-import hashlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -16,11 +15,12 @@ from dataclasses import dataclass, field
 from scow.background import complete
 from scow.errors import Internal, ScowError
 from scow.images import config as config_documents
-from scow.images.blobs import BlobStore
+from scow.images.blobs import BlobStore, Ingest
 from scow.images.decompress import Decompressed
 from scow.images.layer import CorruptLayer, unpack_into
 from scow.images.layouts import Candidate, candidates
 from scow.images.lowerlinks import finished
+from scow.images.packer import Packer
 from scow.images.parts import Parts
 from scow.images.pipe import through
 from scow.images.progress import Report
@@ -38,7 +38,7 @@ from scow.oci.image import chain_ids
 from scow.oci.manifest import Manifest, render_manifest
 from scow.oci.platform import Platform
 
-_LEVEL = 2  # of ISA-L's 0-3
+_LEVEL = 2
 _READ = 1 << 20
 _KINDS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
 
@@ -60,7 +60,7 @@ class _Brought:
     descriptor: Descriptor
     directory: str = ""
     unpacked: Unpacked | None = None
-    packer: "_Packer | None" = None
+    ingest: Ingest | None = None  # a blob that was made here and has no name yet
 
 
 @dataclass(slots=True)
@@ -221,16 +221,16 @@ async def _one(parts: Parts, plan: _Plan, layer: _Layer, unpack: bool, report: R
             report(PullProgress("Loading layer", layer.short, done, layer.file.size))
 
     brought = await parts.run(_store, layer, unpack, parts, tell)
-    if brought.packer is not None:
+    if brought.ingest is not None:
         try:
             plan.hold(parts, [brought.descriptor.digest])
-            brought.packer.commit(brought.descriptor)
+            brought.ingest.commit(brought.descriptor.digest)
         except BaseException:
             if brought.directory:
                 parts.trees.remove(brought.directory)
             raise
         finally:
-            brought.packer.close()
+            brought.ingest.close()
     return brought
 
 
@@ -238,9 +238,10 @@ def _store(layer: _Layer, unpack: bool, parts: Parts, tell: Callable[[int], None
     """Verify a layer's file, unpack it when that is wanted, and make it a blob. Runs in a worker thread."""
     kind = _kind(layer.file)
     directory = parts.trees.create() if unpack else ""
-    packer = _Packer(parts.blobs) if not kind and layer.wanted is None else None
+    ingest = parts.blobs.ingest() if not kind and layer.wanted is None else None
     done = False
     try:
+        packer = Packer(ingest, _LEVEL) if ingest is not None else None
         with open(layer.file.path, "rb", buffering=0) as stream:
 
             def read() -> bytes:
@@ -268,10 +269,10 @@ def _store(layer: _Layer, unpack: bool, parts: Parts, tell: Callable[[int], None
             descriptor = layer.wanted or Descriptor(f"{media.OCI_LAYER}+{kind}", layer.file.digest, layer.file.size)
             _keep(layer.file, parts.blobs)
         done = True
-        return _Brought(descriptor, directory, unpacked, packer)
+        return _Brought(descriptor, directory, unpacked, ingest)
     finally:
-        if packer is not None and not done:
-            packer.close()
+        if ingest is not None and not done:
+            ingest.close()
         if directory and not done:
             parts.trees.remove(directory)
 
@@ -289,37 +290,6 @@ def _keep(file: SpooledFile, blobs: BlobStore) -> None:
     link = f"{file.path}.{secrets.token_hex(6)}"
     os.link(file.path, link)
     blobs.adopt(link, file.digest)
-
-
-class _Packer:
-    """A plain layer on its way to a compressed blob."""
-
-    def __init__(self, blobs: BlobStore) -> None:
-        from isal import isal_zlib
-
-        self._compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, 31)  # 31: a gzip header, with time 0
-        self._hash = hashlib.sha256()
-        self._size = 0
-        self._ingest = blobs.ingest()
-
-    def feed(self, chunk: bytes) -> None:
-        self._put(self._compressor.compress(chunk))
-
-    def _put(self, data: bytes) -> None:
-        if data:
-            self._hash.update(data)
-            self._size += len(data)
-            self._ingest.write(data)
-
-    def finish(self) -> Descriptor:
-        self._put(self._compressor.flush())
-        return Descriptor(f"{media.OCI_LAYER}+gzip", Digest(f"sha256:{self._hash.hexdigest()}"), self._size)
-
-    def commit(self, descriptor: Descriptor) -> None:
-        self._ingest.commit(descriptor.digest)
-
-    def close(self) -> None:
-        self._ingest.close()
 
 
 async def _arrive(parts: Parts, layer: _Layer, brought: _Brought) -> None:

@@ -18,13 +18,12 @@ from scow.images.archive.limits import DEFAULT, Limits
 from scow.images.archive.writer import Emit
 from scow.images.blobs import BlobStore, Ingest
 from scow.images.layer import unpack_into
+from scow.images.packer import Packer
 from scow.images.trees import Trees
 from scow.images.unpack import Unpacked
-from scow.oci import media
 from scow.oci.descriptor import Descriptor
-from scow.oci.digest import Digest
 
-_LEVEL = 1  # of ISA-L's 0-3: the fastest (0 is slower and much larger); 2 and 3 gain next to nothing
+_LEVEL = 1  # the fastest
 _AHEAD = 8  # chunks of about a megabyte that wait between two threads
 
 T = TypeVar("T")
@@ -72,21 +71,11 @@ def produce(write: Callable[[Emit], None], blobs: BlobStore, trees: Trees, limit
 
 def _pack(source: Callable[[], bytes], ingest: Ingest) -> tuple[Descriptor, str]:
     """Compress into a blob: (its descriptor, the diff id)."""
-    from isal import isal_zlib  # with the first layer, not with the daemon
-
-    compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, 31)  # 31: a gzip header, with time 0
-    plain, packed = hashlib.sha256(), hashlib.sha256()
-    size = 0
-    chunk = b"-"
-    while chunk:
-        chunk = source()
+    packer, plain = Packer(ingest, _LEVEL), hashlib.sha256()
+    while chunk := source():
         plain.update(chunk)
-        data = compressor.compress(chunk) if chunk else compressor.flush()
-        packed.update(data)
-        ingest.write(data)
-        size += len(data)
-    digest = Digest(f"sha256:{packed.hexdigest()}")
-    return Descriptor(media.OCI_LAYER + "+gzip", digest, size), f"sha256:{plain.hexdigest()}"
+        packer.feed(chunk)
+    return packer.finish(), f"sha256:{plain.hexdigest()}"
 
 
 class _Lane(Generic[T]):

@@ -5,14 +5,12 @@ manifest last: before it nobody sees anything of the image.
 """
 
 import asyncio
-import hashlib
-import os
-import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scow.background import complete
-from scow.errors import Cancelled, DataLoss, InvalidArgument, NotFound
+from scow.errors import InvalidArgument, NotFound
+from scow.images.content import Content
 from scow.images.layer import first_error
 from scow.images.parts import Parts
 from scow.images.progress import UploadProgress
@@ -26,7 +24,6 @@ from scow.oci.manifest import Manifest
 from scow.oci.platform import Platform
 from scow.oci.reference import Reference
 
-_BLOCK = 1 << 20
 _MOUNTS = 3
 """From how many repositories a blob is tried to be mounted."""
 
@@ -188,73 +185,3 @@ def _sources(work: _Push, digest: str) -> list[str]:
                 if other.domain == target.domain and other.path != target.path:
                     found[other.path] = None
     return list(found)[:_MOUNTS]
-
-
-class Content:
-    """A blob of the store, read in threads a block ahead, and verified on the way: a damaged one never goes out whole."""
-
-    def __init__(self, parts: Parts, descriptor: Descriptor) -> None:
-        self._parts = parts
-        self._descriptor = descriptor
-        self._hash = hashlib.new(descriptor.digest.algorithm)
-        self._hashed = 0
-        self._fd = -1
-        self._reading = threading.Lock()  # a request that broke may leave a read behind, which goes on beside the next
-        self._closed = False
-
-    def close(self) -> None:
-        """No more is read; a read that is under way is waited for, one that still waits for its thread fails."""
-        self._closed = True
-        with self._reading:
-            if self._fd >= 0:
-                os.close(self._fd)
-                self._fd = -1
-
-    async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes from start to end. DataLoss before the last of the blob's bytes when it is damaged."""
-        block = self._parts.submit(self._block, start, end)
-        try:
-            while start < end:
-                data = await asyncio.shield(block)
-                start += len(data)
-                if start < end:
-                    block = self._parts.submit(self._block, start, end)
-                yield data
-        finally:
-            block.cancel()
-
-    def _block(self, start: int, end: int) -> bytes:
-        """One block; whatever comes before it has been hashed then."""
-        with self._reading:
-            while self._hashed < start:
-                self._take(self._piece(self._hashed, start), self._hashed)
-            data = self._piece(start, end)
-            self._take(data, start)
-            return data
-
-    def _piece(self, start: int, end: int) -> bytes:
-        if self._closed:
-            raise Cancelled(f"the transfer of blob {self._descriptor.digest} was given up")
-        if self._fd < 0:
-            self._fd = self._open()
-        return os.pread(self._fd, min(_BLOCK, end - start), start)
-
-    def _open(self) -> int:
-        digest = self._descriptor.digest
-        try:
-            fd = os.open(self._parts.blobs.path(digest), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileNotFoundError:
-            raise NotFound(f"blob {digest} is missing") from None
-        if os.fstat(fd).st_size != self._descriptor.size:
-            os.close(fd)
-            raise DataLoss(f"blob {digest} is damaged: it has not the {self._descriptor.size} bytes it should have")
-        return fd
-
-    def _take(self, data: bytes, start: int) -> None:
-        if not data:
-            raise DataLoss(f"blob {self._descriptor.digest} is damaged")
-        if start + len(data) > self._hashed:
-            self._hash.update(memoryview(data)[self._hashed - start :])
-            self._hashed = start + len(data)
-            if self._hashed == self._descriptor.size and self._hash.hexdigest() != self._descriptor.digest.hex:
-                raise DataLoss(f"blob {self._descriptor.digest} is damaged")

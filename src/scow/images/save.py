@@ -5,11 +5,10 @@ since 1.10, podman, skopeo, go-containerregistry) takes both, and nothing has to
 The same images give the same bytes. Every blob is hashed again on its way out.
 """
 
-import asyncio
-import hashlib
 import json
 import os
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +16,8 @@ from typing import Any
 from scow.background import complete
 from scow.errors import DataLoss, NotFound
 from scow.images.archive.header import BLOCK
-from scow.images.archive.writer import block
+from scow.images.archive.writer import block, record
+from scow.images.content import Content
 from scow.images.parts import Parts
 from scow.model.image import Image
 from scow.oci.descriptor import Descriptor
@@ -39,13 +39,6 @@ class Selected:
     names: tuple[Reference, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Blob:
-    digest: Digest
-    size: int
-    mtime: int
-
-
 async def save(parts: Parts, selection: Sequence[Selected]) -> AsyncGenerator[bytes, None]:
     """The archive in pieces. What cannot be saved is told before the first piece; later damage breaks off: DataLoss."""
     images = [each.image for each in selection]
@@ -57,8 +50,8 @@ async def save(parts: Parts, selection: Sequence[Selected]) -> AsyncGenerator[by
             for directory in (b"blobs/", b"blobs/sha256/"):
                 yield block(directory, b"5", mode=0o755)
             for name in sorted(members):
-                blob = members[name]
-                yield _header(name, blob.size, blob.mtime)
+                blob, mtime = members[name]
+                yield _header(name, blob.size, mtime)
                 async for piece in _pieces(parts, blob):
                     yield piece
             for document in sorted(documents):
@@ -71,58 +64,34 @@ async def save(parts: Parts, selection: Sequence[Selected]) -> AsyncGenerator[by
 
 def _header(name: bytes, size: int, mtime: int) -> bytes:
     if size > _LARGEST_SIZE:
-        record = b" size=%d\n" % size
-        record = b"%d%b" % (len(record) + 2, record)
+        large = record("size", b"%d" % size)
         return (
-            block(b"PaxHeaders.0/size", b"x", mode=0o644, size=len(record))
-            + record.ljust(BLOCK, b"\0")
+            block(b"PaxHeaders.0/size", b"x", mode=0o644, size=len(large))
+            + large.ljust(BLOCK, b"\0")
             + block(name, b"0", mode=0o644, mtime=mtime)
         )
     return block(name, b"0", mode=0o644, size=size, mtime=mtime)
 
 
-async def _pieces(parts: Parts, blob: _Blob) -> AsyncGenerator[bytes, None]:
-    """A blob's bytes with their padding, read one piece ahead, verified before the last piece goes out."""
-    path = parts.blobs.path(blob.digest)
-    fd = await parts.run(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
-    digest = hashlib.new(blob.digest.algorithm)
-    size = 0
-
-    def read() -> bytes:
-        data = os.read(fd, _CHUNK)
-        digest.update(data)
-        return data
-
-    reading = parts.submit(read)
+async def _pieces(parts: Parts, blob: Descriptor) -> AsyncGenerator[bytes, None]:
+    """A blob's bytes with their padding; see Content."""
+    content = Content(parts, blob, _CHUNK)
     try:
-        while data := await asyncio.shield(reading):
-            size += len(data)
-            if size > blob.size:
-                break
-            reading = parts.submit(read)
-            if size == blob.size:
-                await asyncio.shield(reading)
-                if f"{blob.digest.algorithm}:{digest.hexdigest()}" != blob.digest:
-                    break
-                data += bytes(-size % BLOCK)
-            yield data
-        if size != blob.size or f"{blob.digest.algorithm}:{digest.hexdigest()}" != blob.digest:
-            raise DataLoss(f"blob {blob.digest} is damaged: run `scow system check --repair`")
+        async with aclosing(content.read(0, blob.size)) as pieces:
+            async for piece in pieces:
+                yield piece
     finally:
-        while not reading.done():
-            try:
-                await asyncio.wait([reading])
-            except asyncio.CancelledError:
-                continue
-        os.close(fd)
+        content.close()
+    if padding := bytes(-blob.size % BLOCK):
+        yield padding
 
 
 # ---------------------------------------------------------------- what goes in
 
 
-def _plan(parts: Parts, selection: Sequence[Selected]) -> tuple[dict[bytes, _Blob], dict[str, bytes]]:
-    """(blobs by member name, documents by member name). Reads the manifests."""
-    members: dict[bytes, _Blob] = {}
+def _plan(parts: Parts, selection: Sequence[Selected]) -> tuple[dict[bytes, tuple[Descriptor, int]], dict[str, bytes]]:
+    """(blobs and their times by member name, documents by member name). Reads the manifests."""
+    members: dict[bytes, tuple[Descriptor, int]] = {}
     items: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
     repositories: dict[str, dict[str, str]] = {}
@@ -134,7 +103,7 @@ def _plan(parts: Parts, selection: Sequence[Selected]) -> tuple[dict[bytes, _Blo
         top = Descriptor(row.media_type, Digest(row.manifest), row.manifest_size)
         for descriptor in (manifest.config, *manifest.layers, top):
             _check(parts, descriptor)
-            members.setdefault(_path(descriptor).encode(), _Blob(descriptor.digest, descriptor.size, created))
+            members.setdefault(_path(descriptor).encode(), (descriptor, created))
         item = _item(image, each.names, manifest)
         if any(other.image.id == image.parent for other in selection):
             item["Parent"] = image.parent

@@ -191,7 +191,7 @@ class TarWriter:
         )
 
     def _extended(self, records: dict[str, bytes], path: bytes) -> None:
-        data = b"".join(_record(key, records[key]) for key in sorted(records))
+        data = b"".join(record(key, records[key]) for key in sorted(records))
         name = b"PaxHeaders.0/" + path.rstrip(b"/").rpartition(b"/")[2]
         self._put(block(name, b"x", mode=0o644, size=len(data)))
         self._put(data + bytes(-len(data) % BLOCK))
@@ -277,8 +277,8 @@ def _decimal(nanoseconds: int) -> bytes:
     return f"{sign}{seconds}.{fraction:09d}".rstrip("0").rstrip(".").encode()
 
 
-def _record(key: str, value: bytes) -> bytes:
-    """`length key=value newline`, where the length counts its own digits."""
+def record(key: str, value: bytes) -> bytes:
+    """A PAX record: `length key=value newline`, where the length counts its own digits."""
     body = b" " + key.encode("utf-8", "surrogateescape") + b"=" + value + b"\n"
     length = len(body) + 1
     while len(str(length)) + len(body) != length:

@@ -1,4 +1,4 @@
-"""What a push reads: verified, also after requests that broke off, and nothing stays open."""
+"""What a push or a save reads: verified, also after requests that broke off, and nothing stays open."""
 
 import asyncio
 import os
@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from scow.errors import DataLoss
-from scow.images import push
-from scow.images.push import Content
+from scow.images.content import Content
 from scow.oci.descriptor import Descriptor
 from scow.oci.digest import Digest
 from tests.integration.images.world import World
@@ -20,8 +19,7 @@ BLOB = Descriptor("", Digest.of(DATA), len(DATA))
 
 
 @pytest.fixture(autouse=True)
-def stored(world: World, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(push, "_BLOCK", 1000)
+def stored(world: World) -> Path:
     world.store.parts.blobs.put(DATA, BLOB.digest)
     return Path(world.store.parts.blobs.path(BLOB.digest))
 
@@ -39,7 +37,7 @@ def test_a_read_that_still_waits_for_its_thread_opens_nothing_after_the_end(worl
     async def scenario() -> None:
         parts, gate = world.store.parts, threading.Event()
         busy = [parts.submit(gate.wait) for _ in range(6)]  # every thread there is
-        content = Content(parts, BLOB)
+        content = Content(parts, BLOB, 1000)
         request = asyncio.ensure_future(whole(content))
         await asyncio.sleep(0)
         for _ in range(2):  # once more while it tidies up
@@ -68,7 +66,7 @@ def test_a_read_that_was_left_behind_does_not_spoil_the_next(
         return real(fd, size, at)
 
     async def scenario() -> None:
-        content = Content(world.store.parts, BLOB)
+        content = Content(world.store.parts, BLOB, 1000)
         monkeypatch.setattr(os, "pread", slow)
         left = asyncio.ensure_future(anext(content.read(0, len(DATA))))
         while not first:
@@ -88,7 +86,7 @@ def test_damage_is_told_before_the_last_byte(world: World, stored: Path) -> None
     stored.write_bytes(DATA[:-1] + bytes([DATA[-1] ^ 1]))
 
     async def scenario() -> None:
-        content, came = Content(world.store.parts, BLOB), 0
+        content, came = Content(world.store.parts, BLOB, 1000), 0
         with pytest.raises(DataLoss):
             async for data in content.read(0, len(DATA)):
                 came += len(data)
@@ -96,3 +94,20 @@ def test_damage_is_told_before_the_last_byte(world: World, stored: Path) -> None
         content.close()
 
     world.run(scenario())
+
+
+def test_an_empty_blob_is_verified_too(world: World) -> None:
+    parts = world.store.parts
+    empty, other = Descriptor("", Digest.of(b""), 0), Descriptor("", Digest.of(b"x"), 0)
+
+    async def scenario(blob: Descriptor) -> bytes:
+        Path(parts.blobs.path(blob.digest)).write_bytes(b"")
+        content = Content(parts, blob)
+        try:
+            return b"".join([data async for data in content.read(0, 0)])
+        finally:
+            content.close()
+
+    assert world.run(scenario(empty)) == b""
+    with pytest.raises(DataLoss, match="is damaged: run `scow system check --repair`$"):
+        world.run(scenario(other))
