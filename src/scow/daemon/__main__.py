@@ -78,6 +78,7 @@ async def _run(config: Config) -> None:
                 await part.close()
         await background.drain(2)
         parts.database.close()
+        parts.event_log.close()
         if config.pidfile:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(config.pidfile)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from scow.daemon.config import Config
 from scow.engine.containers.stats import finder
 from scow.engine.context import Engine, Settings
+from scow.engine.event_log import EventLog
 from scow.engine.events import EventBus
 from scow.engine.ports import ProgressCallback
 from scow.engine.registry import ContainerRegistry
@@ -37,6 +38,7 @@ class Parts:
     front: Wiring
     database: Database
     lock: int
+    event_log: EventLog
 
 
 def build(config: Config) -> Parts:
@@ -66,6 +68,7 @@ def build(config: Config) -> Parts:
     )
     containers = ContainerRegistry(ContainerStore(database))
     containers.load()
+    event_log = EventLog(f"{config.data_root}/events/events.jsonl")
     engine = Engine(
         settings=_settings(config),
         id=_engine_id(config.data_root),
@@ -75,7 +78,7 @@ def build(config: Config) -> Parts:
         networking=networking,
         supervisor=open_supervisor(exec_root=config.exec_root, data_root=config.data_root),
         volumes=LocalVolumes(f"{config.data_root}/volumes", database),
-        events=EventBus(),
+        events=EventBus(event_log),
         clock=time.time_ns,
         export=_exporter(config.data_root),
         sampler=Sampler(finder(containers)),
@@ -86,7 +89,7 @@ def build(config: Config) -> Parts:
 
         return await bootstrap(images, names, progress)
 
-    return Parts(engine, Wiring(bootstrap=starter_images), database, lock)
+    return Parts(engine, Wiring(bootstrap=starter_images), database, lock, event_log)
 
 
 def _settings(config: Config) -> Settings:

@@ -1,16 +1,15 @@
-"""The event bus: what happened, to everybody who listens, and the newest 256 for those who ask later (as Docker
-keeps).
-"""
+"""The event bus: what happened, to everybody who listens, and to those who ask later, also of an earlier daemon."""
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 
+from scow.engine.event_log import EventLog
 from scow.errors import InvalidArgument
 from scow.model.event import Event
 
-_KEPT = 256
+_KEPT = 1024
 _QUEUE = 1024
 _FILTERS = frozenset(
     {
@@ -35,8 +34,9 @@ _FILTERS = frozenset(
 class EventBus:
     """Publishing never blocks; a listener that does not read is cut off after 1024 unread events."""
 
-    def __init__(self) -> None:
-        self._recent: deque[Event] = deque(maxlen=_KEPT)
+    def __init__(self, log: EventLog | None = None) -> None:
+        self._log = log
+        self._recent: deque[Event] = deque(log.recent(_KEPT) if log else (), maxlen=_KEPT)
         self._listeners: set[asyncio.Queue[Event | None]] = set()
 
     @property
@@ -45,6 +45,8 @@ class EventBus:
 
     def publish(self, event: Event) -> None:
         self._recent.append(event)
+        if self._log is not None:
+            self._log.append(event)
         for queue in list(self._listeners):
             try:
                 queue.put_nowait(event)
@@ -54,24 +56,32 @@ class EventBus:
     def subscribe(
         self, since: int = 0, until: int = 0, filters: Mapping[str, Sequence[str]] | None = None
     ) -> AsyncIterator[Event]:
-        """Events from now on, preceded by the kept ones since `since` (0: none), until `until` (0: for ever); Unix
-        ns.
+        """Events from now on until `until` (0: for ever); Unix ns. With `since` or `until` those that were before come
+        first: with `since` as far as the disk has them, with `until` alone the newest 1024.
         """
         wanted = dict(filters or {})
         for key in wanted:
             if key not in _FILTERS:
                 raise InvalidArgument(f"invalid filter '{key}'")
         queue: asyncio.Queue[Event | None] = asyncio.Queue(_QUEUE)
-        past = [event for event in self._recent if since and event.time >= since and (not until or event.time <= until)]
+        recent = list(self._recent) if since or until else []
         self._listeners.add(queue)
-        return self._stream(queue, past, until, wanted)
+        return self._stream(queue, recent, since, until, wanted)
 
     async def _stream(
-        self, queue: "asyncio.Queue[Event | None]", past: list[Event], until: int, filters: Mapping[str, Sequence[str]]
+        self,
+        queue: "asyncio.Queue[Event | None]",
+        recent: list[Event],
+        since: int,
+        until: int,
+        filters: Mapping[str, Sequence[str]],
     ) -> AsyncIterator[Event]:
         try:
-            for event in past:
-                if matches(event, filters):
+            past: list[Event] = []
+            if self._log is not None and since and len(recent) == _KEPT and recent[0].time > since:
+                past = await asyncio.to_thread(self._log.between, since, recent[0].time)
+            for event in (*past, *recent):
+                if event.time >= since and (not until or event.time <= until) and matches(event, filters):
                     yield event
             while queue in self._listeners or not queue.empty():
                 if until:
@@ -84,7 +94,7 @@ class EventBus:
                         return
                 else:
                     item = await queue.get()
-                if item is not None and matches(item, filters):
+                if item is not None and item.time >= since and matches(item, filters):
                     yield item
         finally:
             self._listeners.discard(queue)
@@ -114,6 +124,5 @@ def _match_one(event: Event, key: str, value: str) -> bool:
             else event.attributes.get("name", "")
         )
         return value in (event.actor_id, name, name.rsplit(":", 1)[0])
-    if key in ("container", "network", "volume", "daemon"):
-        return event.kind == key and (event.actor_id.startswith(value) or event.attributes.get("name") == value)
-    return False
+    # as Docker: whatever the event is about, by the beginning of its id or name
+    return event.actor_id.startswith(value) or event.attributes.get("name", "").startswith(value)

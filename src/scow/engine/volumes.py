@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from scow.engine.containers.happenings import publish_prune
 from scow.engine.context import Engine
 from scow.errors import Conflict, InvalidArgument, NotFound
 from scow.model.event import Event
@@ -99,5 +100,7 @@ async def prune(engine: Engine, filters: Mapping[str, Sequence[str]] | None = No
             continue
         freed += await engine.volumes.usage(volume.name)
         await engine.volumes.remove(volume.name)
+        engine.events.publish(Event("volume", "destroy", volume.name, {"driver": "local"}, engine.clock()))
         deleted.append(volume.name)
+    publish_prune(engine, "volume", freed)
     return deleted, freed

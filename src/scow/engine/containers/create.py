@@ -11,6 +11,7 @@ from scow.engine.networks import wishes
 from scow.errors import Conflict, InvalidArgument, NotFound
 from scow.model import health
 from scow.model.container import Container, ContainerConfig, HostConfig, LogConfig, Resources, RestartPolicy, Status
+from scow.model.event import Event
 from scow.model.image import Image
 from scow.model.network import EndpointWish
 
@@ -91,6 +92,8 @@ async def _make(
         await mounting.drop(engine, made)
         raise
     engine.export(entry.container)
+    for volume in made:
+        engine.events.publish(Event("volume", "create", volume.name, {"driver": "local"}, engine.clock()))
     happenings.publish(engine, entry.container, "create")
     return Created(container_id, _warnings(host))
 

@@ -49,6 +49,7 @@ async def record(engine: Engine, entry: Entry, exit_status: ExitStatus) -> None:
         happenings.publish(engine, entry.container, "oom")
     if before.status.sandbox_id:
         happenings.publish_network(engine, before, "disconnect")
+    happenings.publish_volumes(engine, before, "unmount")
     seconds = max(0, exit_status.finished_at - before.status.started_at) // 10**9
     happenings.publish(engine, entry.container, "die", exitCode=str(exit_status.code), execDuration=str(seconds))
     settle(entry.exits, exit_status.code)

@@ -14,6 +14,26 @@ def publish(engine: Engine, container: Container, action: str, **extra: str) -> 
     engine.events.publish(Event("container", action, container.id, attributes, engine.clock()))
 
 
+def publish_volumes(engine: Engine, container: Container, action: str) -> None:
+    """mount and unmount, one for each volume of the container."""
+    for point in container.mount_points:
+        if point.kind != "volume":
+            continue
+        attributes = {"container": container.id, "driver": point.driver or "local"}
+        if action == "mount":
+            attributes |= {
+                "destination": point.target,
+                "propagation": point.propagation,
+                "read/write": "false" if point.read_only else "true",
+            }
+        engine.events.publish(Event("volume", action, point.name, attributes, engine.clock()))
+
+
+def publish_prune(engine: Engine, kind: str, freed: int) -> None:
+    """What a prune has freed, in bytes."""
+    engine.events.publish(Event(kind, "prune", "", {"reclaimed": str(freed)}, engine.clock()))
+
+
 def publish_network(engine: Engine, container: Container, action: str) -> None:
     """connect and disconnect, one for each network of the container."""
     publish_endpoints(engine, container, action, container.status.endpoints)

@@ -104,4 +104,5 @@ async def prune(engine: Engine, filters: Mapping[str, Sequence[str]]) -> tuple[l
             continue
         deleted.append(entry.container.id)
         freed += size
+    happenings.publish_prune(engine, "container", freed)
     return deleted, freed

@@ -1,5 +1,6 @@
 """Resize a container's terminal."""
 
+from scow.engine.containers import happenings
 from scow.engine.context import Engine
 from scow.errors import Conflict
 
@@ -11,3 +12,4 @@ async def resize(engine: Engine, name: str, height: int, width: int) -> None:
     if entry.task is None:
         raise Conflict(f"container {entry.container.id} is not running")
     await entry.task.resize(height, width)
+    happenings.publish(engine, entry.container, "resize", height=str(height), width=str(width))

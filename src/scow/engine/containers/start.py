@@ -99,6 +99,7 @@ async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], und
             await asyncio.wait((saved,))
         if sandbox is not None:
             happenings.publish_network(engine, entry.container, "connect")
+        happenings.publish_volumes(engine, entry.container, "mount")
         engine.containers.set_status(entry, transitions.started(status, pid=task.pid, at=task.started_at))
         spawn(engine.containers.save(entry), f"save-{container.id[:12]}")
         return task

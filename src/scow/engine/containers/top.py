@@ -4,6 +4,7 @@ import asyncio
 import os
 from dataclasses import dataclass
 
+from scow.engine.containers import happenings
 from scow.engine.context import Engine
 from scow.errors import Conflict, Internal, InvalidArgument
 
@@ -27,7 +28,9 @@ async def top(engine: Engine, name: str, ps_args: str = "") -> TopResult:
     if entry.task is None:
         raise Conflict(f"container {entry.container.id} is not running")
     pids = {str(pid) for pid in await entry.task.pids()}
-    return parse(await _ps((ps_args or "-ef").split()), pids)
+    result = parse(await _ps((ps_args or "-ef").split()), pids)
+    happenings.publish(engine, entry.container, "top")
+    return result
 
 
 async def _ps(args: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from scow.engine.containers.happenings import publish_prune
 from scow.engine.containers.query import moment
 from scow.engine.context import Engine
 from scow.engine.networks import happenings, query
@@ -34,4 +35,5 @@ async def prune(engine: Engine, filters: Mapping[str, Sequence[str]]) -> list[st
             continue  # somebody uses it just now
         happenings.publish(engine, network, "destroy")
         deleted.append(network.name)
+    publish_prune(engine, "network", 0)
     return deleted
