@@ -67,6 +67,9 @@ class Task(Protocol):
     async def pids(self) -> list[int]:
         """Host pids of every process in the container's cgroup."""
 
+    def on_oom(self, call: Callable[[], None]) -> int:
+        """`call` once for each process that the kernel kills for lack of memory from now on; how many it has killed."""
+
     async def limit(self, resources: Mapping[str, Any]) -> None:
         """Put other limits in force: sections of a spec's linux.resources, whole. InvalidArgument when the kernel refuses."""
 

@@ -31,6 +31,7 @@ def _hello(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answ
         "pid": init.pid,
         "started_at": init.started_at,
         "frozen": monitor.frozen,
+        "oom_kills": monitor.memory.kills if monitor.memory is not None else 0,
         "execs": [
             {"exec": key, "pid": process.pid, "exit": None if process.code is None else exec_event(key, process)}
             for key, process in monitor.execs.items()

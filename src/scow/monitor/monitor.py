@@ -15,6 +15,7 @@ from scow.monitor.client import Client
 from scow.monitor.control import Answer, Control
 from scow.monitor.exit_record import ExitRecord
 from scow.monitor.loop import Loop
+from scow.monitor.memory import MemoryWatch
 from scow.monitor.process import UNKNOWN, Process
 from scow.monitor.starter import Outcome, Started, Starter
 from scow.monitor.starting import Steps
@@ -70,6 +71,7 @@ class Monitor:
         self._events = 0
         self.init: Process | None = None
         self._stdio: Stdio | None = None
+        self.memory: MemoryWatch | None = None
         self.frozen = False
         self.exit: ExitRecord | None = None
         self.failed = False
@@ -117,6 +119,8 @@ class Monitor:
         else:
             self.init = self._take(outcome, self._stdio)
             self._answer.give({"pid": outcome.pid, "started_at": outcome.started_at})
+            told = {"event": "oom"}
+            self.memory = MemoryWatch(self._loop, cgroup.open(self.bundle.cgroup), lambda: self.control.tell(told))
         self._answer = None
 
     def _take(self, started: Started, stdio: Stdio) -> Process:
@@ -311,6 +315,9 @@ class Monitor:
             if made.pids():
                 made.kill()  # those that share the host's process ids outlive their init
                 self._await_execs()
+            if self.memory is not None:
+                self.memory.look()
+                self.memory.close()
             oom_killed = made.oom_kills() > 0
         except (OSError, ScowError) as error:
             self.trouble(f"cgroup {self.bundle.cgroup}: {error}")

@@ -60,6 +60,8 @@ class RunningTask:
         self._on_lost = on_lost
         self._connection: Connection | None = None
         self._connected = asyncio.Event()
+        self._on_oom: Callable[[], None] | None = None
+        self._oom_kills = 0
         self._cgroup: cgroup.Cgroup | None = None
         self._execs: dict[str, RunningExec] = {}
         self._early_exits: dict[str, ExitStatus] = {}
@@ -84,6 +86,8 @@ class RunningTask:
                     self._event(ended)
             elif exec_id not in self._execs:
                 self._execs[exec_id] = RunningExec(self, exec_id, pid)
+        for _ in range(int(hello.get("oom_kills", 0)) - self._oom_kills):
+            self._event({"event": "oom"})
         if hello.get("exit") is not None:
             self._event(hello["exit"])
 
@@ -120,6 +124,10 @@ class RunningTask:
             self.ended(
                 ExitStatus(int(message["code"]), int(message["finished_at"]), bool(message.get("oom_killed", False)))
             )
+        elif kind == "oom":
+            self._oom_kills += 1
+            if self._on_oom is not None:
+                self._on_oom()
         elif kind == "exec":
             exec_id, status = str(message["exec"]), ExitStatus(int(message["code"]), int(message["finished_at"]))
             running = self._execs.pop(exec_id, None)
@@ -209,6 +217,10 @@ class RunningTask:
         if self.exit.done():
             raise NotFound(f"container {self.id} has ended")
         return cgroup.open(self.cgroup_path).pids()
+
+    def on_oom(self, call: Callable[[], None]) -> int:
+        self._on_oom = call
+        return self._oom_kills
 
     async def limit(self, resources: Mapping[str, Any]) -> None:
         if self.exit.done():

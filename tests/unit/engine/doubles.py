@@ -91,6 +91,10 @@ class FakeTask:
     async def pids(self) -> list[int]:
         return [self.pid]
 
+    def on_oom(self, call: Any) -> int:
+        self.kill_for_memory = call
+        return 0
+
     async def limit(self, resources: Any) -> None:
         if self.refusal is not None:
             raise self.refusal

@@ -20,9 +20,18 @@ _GOOD_RUN = 10 * 10**9  # ran as long as this (ns): the next back-off starts sma
 
 async def watch(engine: Engine, entry: Entry, task: Task) -> None:
     """Wait for the exit of a running task and record it."""
+    if task.on_oom(lambda: _out_of_memory(engine, entry)) and not entry.container.status.oom_killed:
+        _out_of_memory(engine, entry)
     status = await idle(task.wait())
     async with entry.lock:
         await record(engine, entry, status)
+
+
+def _out_of_memory(engine: Engine, entry: Entry) -> None:
+    """The kernel has killed one of its processes; the container may go on."""
+    engine.containers.set_status(entry, replace(entry.container.status, oom_killed=True))
+    spawn(engine.containers.save(entry), f"oom-{entry.container.id[:12]}")
+    happenings.publish(engine, entry.container, "oom")
 
 
 async def record(engine: Engine, entry: Entry, exit_status: ExitStatus) -> None:
@@ -38,14 +47,14 @@ async def record(engine: Engine, entry: Entry, exit_status: ExitStatus) -> None:
             entry.container.status,
             code=exit_status.code,
             at=exit_status.finished_at,
-            oom_killed=exit_status.oom_killed,
+            oom_killed=exit_status.oom_killed or before.status.oom_killed,
             restarting=restarting,
         ),
     )
     released = (
         spawn(engine.networking.release(before.id), f"release-{before.id[:12]}") if before.status.sandbox_id else None
     )
-    if exit_status.oom_killed:
+    if exit_status.oom_killed and not before.status.oom_killed:  # nobody was there when it happened
         happenings.publish(engine, entry.container, "oom")
     if before.status.sandbox_id:
         happenings.publish_network(engine, before, "disconnect")
