@@ -16,7 +16,9 @@ _NAMED = {"@": 0, "[": 27, "\\": 28, "]": 29, "^": 30, "_": 31}
 
 @dataclass(frozen=True, slots=True)
 class AttachRequest:
-    """Which streams; `logs` shows what was written before; without `stream` nothing else follows."""
+    """Which streams; `logs` shows what was written before; without `stream` nothing else follows. `framed`: output
+    carries Docker's headers when there is no terminal.
+    """
 
     stdin: bool = False
     stdout: bool = False
@@ -24,6 +26,7 @@ class AttachRequest:
     logs: bool = False
     stream: bool = True
     detach_keys: str = ""
+    framed: bool = True
 
 
 class Attaching:
@@ -49,7 +52,7 @@ class Attaching:
             stdin=request.stdin and entry.container.config.open_stdin,
             stdout=request.stdout,
             stderr=request.stderr,
-            framed=not self.tty,
+            framed=request.framed and not self.tty,
             early=early,
             detach_keys=self._keys,
         )
@@ -64,7 +67,7 @@ class Attaching:
 
     async def _replay(self, connection: socket.socket) -> None:
         query = logs.LogQuery(stdout=self._request.stdout, stderr=self._request.stderr)
-        stream = await logs.open_logs(self._engine, self._entry.container.id, query)
+        stream = await logs.open_logs(self._engine, self._entry.container.id, query, framed=self._request.framed)
         loop = asyncio.get_running_loop()
         connection.setblocking(False)
         async for chunk in stream.chunks:

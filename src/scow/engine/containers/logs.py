@@ -19,8 +19,8 @@ class LogStream:
     chunks: AsyncIterator[bytes]
 
 
-async def open_logs(engine: Engine, name: str, query: LogQuery) -> LogStream:
-    """Follows only while the container runs."""
+async def open_logs(engine: Engine, name: str, query: LogQuery, *, framed: bool = True) -> LogStream:
+    """Follows only while the container runs. Without `framed` there are no headers, as with a terminal."""
     entry = engine.containers.find(name)
     container = entry.container
     if not query.stdout and not query.stderr:
@@ -29,4 +29,4 @@ async def open_logs(engine: Engine, name: str, query: LogQuery) -> LogStream:
         raise Conflict("configured logging driver does not support reading")
     path = files.log_path(engine, container.id)
     tty = container.config.tty
-    return LogStream(tty, read_log(path, query, framed=not tty, ended=lambda: entry.task is None))
+    return LogStream(tty, read_log(path, query, framed=framed and not tty, ended=lambda: entry.task is None))

@@ -24,16 +24,6 @@ def refused(what: str) -> Handler:
     return handler
 
 
-def refused_for_container(what: str) -> Handler:
-    """404 for an unknown container, else 501."""
-
-    async def handler(call: Call) -> None:
-        containers.get(call.engine, call.name)
-        raise Unsupported(f"{what} is not supported by scow yet")
-
-    return handler
-
-
 def refused_for_image(what: str) -> Handler:
     """404 for an unknown image, else 501."""
 
@@ -50,6 +40,11 @@ async def archive(call: Call) -> None:
         raise InvalidArgument("bad parameter: pathcannot be empty")
     containers.get(call.engine, call.name)
     raise Unsupported("copying to and from containers is not supported by scow yet")
+
+
+async def checkpoints(call: Call) -> None:
+    """Checkpoints of a container, to keep and to go on from."""
+    raise Unsupported("checkpoints of containers are not supported by scow")
 
 
 async def not_a_manager(call: Call) -> None:

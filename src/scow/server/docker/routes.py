@@ -5,6 +5,7 @@ docs/compat/operations.md is made from it; see docs/compat/check.
 
 from scow.server.docker import (
     absent,
+    attach_websocket,
     containers,
     execs,
     image_archives,
@@ -19,7 +20,7 @@ from scow.server.docker import (
     updating,
     volumes,
 )
-from scow.server.docker.absent import Handler, refused, refused_for_container, refused_for_image
+from scow.server.docker.absent import Handler, refused, refused_for_image
 
 _SWARM = (
     "GET /swarm", "POST /swarm/update", "GET /swarm/unlockkey", "POST /swarm/unlock",
@@ -58,8 +59,12 @@ ROUTES: dict[str, Handler] = {
     "POST /containers/*/pause": containers.pause_container,
     "POST /containers/*/unpause": containers.unpause_container,
     "POST /containers/*/attach": streams.attach,
-    "GET /containers/*/attach/ws": refused_for_container("attaching by websocket"),
+    "GET /containers/*/attach/ws": attach_websocket.attach_websocket,
     "POST /containers/*/wait": streams.wait,
+    # not in the specification: experimental in Docker
+    "GET /containers/*/checkpoints": absent.checkpoints,
+    "POST /containers/*/checkpoints": absent.checkpoints,
+    "DELETE /containers/*/checkpoints": absent.checkpoints,
     "DELETE /containers/*": containers.remove_container,
     "HEAD /containers/*/archive": absent.archive,
     "GET /containers/*/archive": absent.archive,
@@ -138,6 +143,8 @@ def find(method: str, path: str) -> tuple[Handler, str] | None:
         end = -1
         if last == "ws" and len(parts) > 4:
             action, end = "attach/ws", -2
+        elif kind == "containers" and parts[-2] == "checkpoints" and len(parts) > 4:
+            action, end = "checkpoints", -2
         handler = ROUTES.get(f"{method} /{kind}/*/{action}")
         if handler is not None:
             return handler, "/".join(parts[2:end])
