@@ -122,8 +122,8 @@ def new_engine() -> Iterator[Callable[..., Engine]]:
     """A factory: `new_engine(*daemon_flags, config={...})` gives an engine that is not started yet and has no image."""
     made: list[Engine] = []
 
-    def make(*flags: str, config: dict[str, Any] | None = None) -> Engine:
-        engine = Engine(*flags, config=config)
+    def make(*flags: str, config: dict[str, Any] | None = None, netns: str = "") -> Engine:
+        engine = Engine(*flags, config=config, netns=netns)
         made.append(engine)
         return engine
 

@@ -15,7 +15,8 @@ from tests.harness.clients import PYTHON, ROOT, Clients
 class Engine(Clients):
     """One scratch daemon in its own slot. `start` is called by the fixture; `close` removes everything."""
 
-    def __init__(self, *flags: str, config: dict[str, Any] | None = None) -> None:
+    def __init__(self, *flags: str, config: dict[str, Any] | None = None, netns: str = "") -> None:
+        """`netns`: a named network namespace for the daemon to run in; "" for the host's."""
         self.slot = slots.take()
         wipe.wipe(self.slot)
         self.base = self.slot.base
@@ -26,6 +27,7 @@ class Engine(Clients):
         self.bridge, self.bip = self.slot.bridge, self.slot.bip
         self.process: subprocess.Popen[bytes] | None = None
         self._flags = list(flags)
+        self._netns = netns
         self.base.mkdir(parents=True)
         self.config_file = self.base / "daemon.json"
         self.config_file.write_text(json.dumps(config or {}))
@@ -36,6 +38,7 @@ class Engine(Clients):
         """Start the daemon and return when it answers; fails with its log when it does not."""
         assert self.process is None, "the daemon runs already"
         command = [
+            *(("nsenter", f"--net=/run/netns/{self._netns}") if self._netns else ()),
             *(PYTHON, "-m", "scow.daemon", "-H", self.host),
             *("--data-root", str(self.data_root), "--exec-root", str(self.exec_root)),
             *("--bridge", self.bridge, "--bip", self.bip),

@@ -1,0 +1,181 @@
+"""The reachability matrix: as it is, and after everything that can happen to rules and to the daemon.
+
+SCOW_TEST_HOST=unix:///PATH asks the same of another engine: dockerd 26 passes (but for IPv6 between networks, which it
+does not part).
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.harness.clients import Clients, await_true
+from tests.harness.engine import Engine
+from tests.integration.network.topology import Topology
+
+pytestmark = pytest.mark.root
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def machine() -> Iterator[tuple[str, str, str]]:
+    """(namespace that is a machine of its own, one that is a host on its wire, the machine's address on the wire).
+
+    The outside host knows the way to every container: it sends there by the machine.
+    """
+    number = 1 + secrets.randbelow(250)
+    inside, outside, address = f"sctm{number}", f"sctx{number}", f"10.251.{number}.1"
+    try:
+        for name in (inside, outside):
+            _ip("netns", "add", name)
+            _ip("-n", name, "link", "set", "lo", "up")
+        _ip("-n", inside, "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", outside)
+        for name, end in ((inside, 1), (outside, 2)):
+            _ip("-n", name, "addr", "add", f"10.251.{number}.{end}/24", "dev", "wire")
+            _ip("-n", name, "addr", "add", f"fd00:251::{end}/64", "dev", "wire", "nodad")
+            _ip("-n", name, "link", "set", "wire", "up")
+        _ip("-n", inside, "route", "add", "default", "via", f"10.251.{number}.2")
+        _ip("-n", outside, "route", "add", "default", "via", address)
+        _ip("-n", outside, "-6", "route", "add", "default", "via", "fd00:251::1")
+        yield inside, outside, address
+    finally:
+        for name in (inside, outside):
+            subprocess.run(["ip", "netns", "del", name], capture_output=True)
+
+
+@pytest.fixture
+def alone(daemon: Clients, new_engine: Callable[..., Engine]) -> Iterator[Topology]:
+    """The topology on a daemon in a machine of its own, whose packet filter is nobody else's."""
+    if not isinstance(daemon, Engine):
+        pytest.skip("looks behind the API of scow itself")
+    image = daemon.api("GET", "/images/busybox/get").body
+    with machine() as (inside, outside, address):
+        engine = new_engine(netns=inside)
+        engine.start()
+        engine.api("POST", "/images/load", image, headers={"Content-Type": "application/x-tar"})
+        topology = Topology(engine, address, 8000, inside, outside)
+        topology.build()
+        yield topology
+        topology.remove()
+        engine.stop()
+
+
+def in_machine(topology: Topology, *command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["nsenter", f"--net=/run/netns/{topology.netns}", *command], capture_output=True, text=True, check=True
+    )
+
+
+def test_everybody_reaches_who_is_on_their_networks_and_nobody_else(clean: Clients) -> None:
+    """On the machine's own packet filter, beside whatever is there."""
+    host = subprocess.run(["ip", "-4", "-o", "route", "get", "192.0.2.1"], capture_output=True, text=True).stdout
+    if " src " not in host:
+        pytest.skip("no way out: the host has no address to be reached at")
+    base = 21000 + 300 * secrets.randbelow(20)
+    topology = Topology(clean, host.split(" src ")[1].split()[0], base, isolates_ipv6=isinstance(clean, Engine))
+    topology.build()
+    try:
+        assert topology.check() > 500
+    finally:
+        topology.remove()
+
+
+def test_it_is_so_after_a_flush_a_kill_and_changes_under_load(alone: Topology) -> None:
+    """CVE-2025-54388, CVE-2025-54410: what a reload takes away is back within a second, and was never open."""
+    engine = alone.engine
+    assert isinstance(engine, Engine)
+    alone.check()
+    in_machine(alone, "nft", "flush", "ruleset")
+    table = f"scow_{engine.bridge}"
+    await_true(
+        "the table is back", lambda: table in in_machine(alone, "nft", "list", "tables").stdout.split(), timeout=1
+    )
+    alone.check()
+
+    engine.kill9()
+    engine.start()
+    alone.check()
+
+    stop = threading.Event()
+
+    def change() -> None:
+        while not stop.is_set():
+            name = f"load{secrets.token_hex(3)}"
+            engine.scow("network", "create", name)
+            engine.scow("network", "connect", name, "f1")
+            engine.scow("network", "disconnect", name, "f1")
+            engine.scow("network", "rm", name, check=True)
+
+    worker = threading.Thread(target=change)
+    worker.start()
+    try:
+        alone.check()
+    finally:
+        stop.set()
+        worker.join()
+    alone.check()
+
+
+# Connects to every address:port of its arguments again and again until its input ends; prints how often it tried and got in.
+_KNOCK = """
+import select, socket, sys, time
+targets = [word.rsplit(":", 1) for word in sys.argv[1:]]
+tried = entered = 0
+knocks = []
+while not select.select([sys.stdin], [], [], 0.001)[0] or knocks:
+    if not select.select([sys.stdin], [], [], 0)[0]:
+        for address, port in targets:
+            knock = socket.socket()
+            knock.setblocking(False)
+            knock.connect_ex((address, int(port)))
+            knocks.append((time.monotonic(), knock))
+            tried += 1
+    while knocks and time.monotonic() - knocks[0][0] > 0.1:
+        knock = knocks.pop(0)[1]
+        entered += bool(select.select([], [knock], [], 0)[1]) and not knock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        knock.close()
+print(tried, entered)
+"""
+
+
+@contextlib.contextmanager
+def knocking(netns: str, *targets: str) -> Iterator[list[int]]:
+    """Connects are tried from the namespace all the time; afterwards the list has (tries, successes)."""
+    command = ["nsenter", f"--net=/run/netns/{netns}", sys.executable, "-c", _KNOCK, *targets]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    counts: list[int] = []
+    try:
+        yield counts
+    finally:
+        counts += map(int, process.communicate()[0].split())
+
+
+def test_never_open_while_the_rules_are_flushed_a_hundred_times(alone: Topology) -> None:
+    """CVE-2025-54388, CVE-2025-54410: a host on the wire knocks at unpublished ports and at a loopback one all the time."""
+    if tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) < (6, 9):
+        pytest.skip(
+            "before Linux 6.9 no table outlives a flush: the ports are closed again within a second, not always"
+        )
+    with knocking(alone.outside, f"{alone.host}:{alone.port('p1')}") as open_port:
+        time.sleep(0.3)
+    assert open_port[1] > 0, "the test could not tell"
+    place = alone.engine.inspect("p1")["NetworkSettings"]["Networks"]["plain"]["IPAddress"]
+    with knocking(alone.outside, f"{place}:80", f"{place}:81", f"{alone.host}:{alone.port('p1') + 100}") as closed:
+        for _ in range(100):
+            in_machine(alone, "nft", "flush", "ruleset")
+            time.sleep(0.02)
+    tried, entered = closed
+    assert tried > 500 and entered == 0
+    with knocking(alone.outside, f"{alone.host}:{alone.port('p1')}") as open_port:
+        time.sleep(1)
+    assert open_port[1] > 0, "the port is not published again"
