@@ -1,0 +1,31 @@
+"""Go's durations, as HEALTHCHECK takes them."""
+
+import re
+
+from scow.errors import InvalidArgument
+
+_PIECE = re.compile(r"(\d+\.?\d*|\.\d+)([^\d.]*)")
+_UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "μs": 1_000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_LONGEST = (1 << 63) - 1
+
+
+def nanoseconds(text: str) -> int:
+    """`1m30s` in nanoseconds; InvalidArgument in the words of Go's time.ParseDuration."""
+    quoted = f'"{text}"'
+    sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
+    if rest == "0":
+        return 0
+    total, at = 0.0, 0
+    while at < len(rest):
+        match = _PIECE.match(rest, at)
+        if match is None or len(match[1]) > 32:
+            break
+        if not match[2]:
+            raise InvalidArgument(f"time: missing unit in duration {quoted}")
+        if match[2] not in _UNITS:
+            raise InvalidArgument(f'time: unknown unit "{match[2]}" in duration {quoted}')
+        total += float(match[1]) * _UNITS[match[2]]
+        at = match.end()
+    if not rest or at < len(rest) or total > _LONGEST:
+        raise InvalidArgument(f"time: invalid duration {quoted}")
+    return sign * int(total)
