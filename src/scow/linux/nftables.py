@@ -9,24 +9,15 @@ start: one transaction of our own costs a tenth of a millisecond, however large 
 import errno
 import json
 import os
-import socket
-import struct
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scow.linux.netlink import ACK, CREATE, NETFILTER, Message, Netlink, attribute, attributes, nested, text
+from scow.linux import nfmessage
+from scow.linux.netlink import NETFILTER, Message, Netlink, attributes, text
 
-_SUBSYSTEM = 10
-NFPROTO_INET = 1
-_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_NEW_ELEMENT, _DELETE_ELEMENT = (_SUBSYSTEM << 8) | 12, (_SUBSYSTEM << 8) | 14
-_GET_RULE, _GET_ELEMENT = (_SUBSYSTEM << 8) | 7, (_SUBSYSTEM << 8) | 13
-_TABLE, _SET, _ELEMENTS = 1, 2, 3
 _RULE_HANDLE = 3
-_PER_MESSAGE = 500  # an attribute's length has 16 bits
-_LIST_ELEMENT, _KEY, _DATA, _VALUE = 1, 1, 2, 1
 
 Elements = Mapping[str, Mapping[bytes, bytes]]
 """Map name -> key -> data, each already in the kernel's form (every part of a concatenation padded to 4 bytes)."""
@@ -36,34 +27,12 @@ class RulesetError(Exception):
     """nft is missing or refused a rule set; the text says why."""
 
 
-def _generic(family: int, resource: int = 0) -> bytes:
-    return struct.pack("!BBH", family, 0, resource)
-
-
-def _element_messages(kind: int, flags: int, family: int, table: str, elements: Elements) -> list[Message]:
-    messages = []
-    for name, entries in elements.items():
-        if not entries:
-            continue
-        listed = []
-        for key, data in entries.items():
-            parts = [nested(_KEY, attribute(_VALUE, key))]
-            if kind == _NEW_ELEMENT:
-                parts.append(nested(_DATA, attribute(_VALUE, data)))
-            listed.append(nested(_LIST_ELEMENT, *parts))
-        for start in range(0, len(listed), _PER_MESSAGE):
-            chunk = nested(_ELEMENTS, *listed[start : start + _PER_MESSAGE])
-            payload = _generic(family) + text(_TABLE, table) + text(_SET, name) + chunk
-            messages.append((kind, flags | ACK, payload))
-    return messages
-
-
 class Nftables:
     """Elements of the maps of one table, of family `inet` or `ip`. Not thread-safe."""
 
     def __init__(self, table: str, *, inet: bool = False) -> None:
         self._table = table
-        self._family = NFPROTO_INET if inet else socket.AF_INET
+        self._family = nfmessage.INET if inet else nfmessage.IPV4
         self._netlink = Netlink(NETFILTER)
 
     def close(self) -> None:
@@ -79,7 +48,7 @@ class Nftables:
         not there.
         """
         try:
-            rules = self._netlink.dump(_GET_RULE, _generic(self._family) + text(_TABLE, self._table))
+            rules = self._netlink.dump(nfmessage.kind(nfmessage.GET_RULE), self._named())
             handles = sorted(int.from_bytes(attributes(body[4:])[_RULE_HANDLE], "big") for _, body in rules)
             return tuple(handles), tuple(self._count(name) for name in maps)
         except OSError as error:
@@ -87,11 +56,14 @@ class Nftables:
                 raise
             return None
 
+    def _named(self, *parts: bytes) -> bytes:
+        return nfmessage.head(self._family) + text(nfmessage.TABLE, self._table) + b"".join(parts)
+
     def _count(self, name: str) -> int:
-        payload = _generic(self._family) + text(_TABLE, self._table) + text(_SET, name)
+        payload = self._named(text(nfmessage.SET, name))
         total = 0
-        for _, body in self._netlink.dump(_GET_ELEMENT, payload):
-            listed, offset = attributes(body[4:]).get(_ELEMENTS, b""), 0
+        for _, body in self._netlink.dump(nfmessage.kind(nfmessage.GET_ELEMENT), payload):
+            listed, offset = attributes(body[4:]).get(nfmessage.ELEMENTS, b""), 0
             while offset + 4 <= len(listed):
                 total += 1
                 offset += (int.from_bytes(listed[offset : offset + 2], sys.byteorder) + 3) & ~3
@@ -101,19 +73,20 @@ class Nftables:
         """One transaction, all or nothing. ENOENT when one of `gone` is not there or the table is gone, EEXIST when a key of
         `new` is there with other data.
         """
-        self._commit(
-            [
-                *_element_messages(_DELETE_ELEMENT, 0, self._family, self._table, gone),
-                *_element_messages(_NEW_ELEMENT, CREATE, self._family, self._table, new),
-            ]
-        )
+        messages = [
+            *self._messages(nfmessage.DELETE_ELEMENT, gone),
+            *self._messages(nfmessage.NEW_ELEMENT, new),
+        ]
+        if messages:
+            self._netlink.send(nfmessage.transaction(messages))
 
-    def _commit(self, messages: Sequence[Message]) -> None:
-        if not messages:
-            return
-        begin = (_BATCH_BEGIN, 0, _generic(0, _SUBSYSTEM))
-        end = (_BATCH_END, 0, _generic(0, _SUBSYSTEM))
-        self._netlink.send([begin, *messages, end])
+    def _messages(self, number: int, elements: Elements) -> list[Message]:
+        found = []
+        for name, entries in elements.items():
+            with_data = number == nfmessage.NEW_ELEMENT
+            listed = [(key, data if with_data else b"") for key, data in entries.items()]
+            found += nfmessage.element_messages(number, self._family, self._table, name, listed)
+        return found
 
 
 def load(ruleset: str) -> None:

@@ -9,21 +9,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scow.linux.netlink import NETFILTER, attributes
+from scow.linux.nfmessage import DELETE_RULE, NEW_RULE, SUBSYSTEM
 
 _GROUP = 7  # NFNLGRP_NFTABLES
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _SO_RCVBUFFORCE = 33
-_SUBSYSTEM = 10
 _HEADER = struct.Struct("=IHHII")
 _RECEIVE = 1 << 18
-DELETE_TABLE, NEW_CHAIN, DELETE_CHAIN, NEW_RULE, DELETE_RULE = 2, 3, 5, 6, 8
-DELETE_SET, DELETE_ELEMENT = 11, 14
 _TABLE, _USERDATA = 1, 7
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One object that came or went. kind: a constant of this module. port: the netlink socket of whoever did it. note: a
+    """One object that came or went. kind: a constant of nfmessage. port: the netlink socket of whoever did it. note: a
     rule's comment and the like, as the kernel keeps it.
     """
 
@@ -80,7 +78,7 @@ def parse(data: bytes) -> Iterator[Change]:
         length, kind, _, _, port = _HEADER.unpack_from(data, offset)
         if length < 20 or offset + length > len(data):
             return
-        if kind >> 8 == _SUBSYSTEM:
+        if kind >> 8 == SUBSYSTEM:
             found = attributes(data[offset + 20 : offset + length])
             table = found.get(_TABLE, b"").rstrip(b"\0").decode("utf-8", "replace")
             note = found.get(_USERDATA, b"") if kind & 0xFF in (NEW_RULE, DELETE_RULE) else b""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from scow.background import TaskSet
 from scow.errors import ScowError
-from scow.linux import nfwatch
+from scow.linux import nfmessage, nfwatch
 from scow.linux.nfwatch import Change, ChangeWatch
 from scow.network import foreign
 from scow.network.rules import Rules
@@ -20,9 +20,15 @@ _LULL = 0.02  # a reload is several transactions: we look when they are over, or
 _LONGEST = 0.2
 _LOOK = 0.5
 _LOSSES = frozenset(
-    (nfwatch.DELETE_TABLE, nfwatch.DELETE_CHAIN, nfwatch.DELETE_RULE, nfwatch.DELETE_SET, nfwatch.DELETE_ELEMENT)
+    (
+        nfmessage.DELETE_TABLE,
+        nfmessage.DELETE_CHAIN,
+        nfmessage.DELETE_RULE,
+        nfmessage.DELETE_SET,
+        nfmessage.DELETE_ELEMENT,
+    )
 )
-_CHAINS = frozenset((nfwatch.NEW_CHAIN, nfwatch.DELETE_TABLE, nfwatch.DELETE_CHAIN))
+_CHAINS = frozenset((nfmessage.NEW_CHAIN, nfmessage.DELETE_TABLE, nfmessage.DELETE_CHAIN))
 _FOREIGN = "filter"
 
 
@@ -75,7 +81,7 @@ class RuleWatch:
                 self._ours |= change.kind in _LOSSES and change.port != port
             elif change.table == _FOREIGN:
                 self._theirs |= change.kind in _CHAINS
-                self._theirs |= change.kind == nfwatch.DELETE_RULE and self._mark in change.note
+                self._theirs |= change.kind == nfmessage.DELETE_RULE and self._mark in change.note
 
     async def _work(self) -> None:
         while True:

@@ -6,7 +6,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scow.linux import netlink, nftables, rtnetlink
+from scow.linux import netlink, nfmessage, rtnetlink
 
 
 @given(st.dictionaries(st.integers(1, 0x3FFF), st.binary(max_size=40), max_size=8))
@@ -36,6 +36,6 @@ def test_broadcast_of_an_address() -> None:
 
 
 def test_many_elements_are_split_over_messages() -> None:
-    entries = {struct.pack("!B3xH2x", 6, port): bytes(8) for port in range(1, 1202)}
-    messages = nftables._element_messages(0xA0C, 0, 1, "scow", {"publish": entries})
+    entries = [(struct.pack("!B3xH2x", 6, port), bytes(8)) for port in range(1, 1202)]
+    messages = nfmessage.element_messages(nfmessage.NEW_ELEMENT, nfmessage.INET, "scow", "publish", entries)
     assert len(messages) == 3 and all(len(payload) < 65000 for _, _, payload in messages)
