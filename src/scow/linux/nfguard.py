@@ -5,16 +5,18 @@ when its owner goes; the next socket that asks for it is its owner. It is made b
 would be its owner, for a moment.
 """
 
+import contextlib
+import errno
 import socket
 import struct
 from collections.abc import Iterable, Sequence
 
 from scow.linux import nfmessage
-from scow.linux.netlink import CREATE, NETFILTER, Message, Netlink, attribute, text
+from scow.linux.netlink import CREATE, NETFILTER, Message, Netlink, attribute, attributes, text
 from scow.linux.nfmessage import INET
 
 _OWNER, _PERSIST = 0x2, 0x4
-_TABLE_NAME, _TABLE_FLAGS = 1, 2
+_TABLE_OWNER = 7
 _SET = "bridges"
 _NAME_BYTES = 16
 _IFNAME_TYPE = 41  # nft's own number, for its listing
@@ -46,6 +48,27 @@ def loopback_rule() -> tuple[bytes, ...]:
     )
 
 
+def owners() -> dict[str, int]:
+    """Every inet table -> the netlink port of the process that owns it, 0 for none. Empty without nftables."""
+    try:
+        with contextlib.closing(Netlink(NETFILTER)) as netlink:
+            tables = netlink.dump(nfmessage.kind(nfmessage.GET_TABLE), nfmessage.head(INET))
+    except OSError:
+        return {}
+    found = {}
+    for _, body in tables:
+        fields = attributes(body[4:])
+        name = fields.get(nfmessage.TABLE, b"").rstrip(b"\0").decode("utf-8", "replace")
+        found[name] = int.from_bytes(fields.get(_TABLE_OWNER, b""), "big")
+    return found
+
+
+def remove(table: str) -> None:
+    """Delete an inet table; no error when it is not there. OSError EPERM when a process owns it."""
+    with contextlib.closing(Netlink(NETFILTER)) as netlink:
+        netlink.send(nfmessage.transaction([nfmessage.delete_table(INET, table)]), tolerate=(errno.ENOENT,))
+
+
 class GuardTable:
     """The table, owned by this object's socket. OSError when the kernel has no such tables, or another process owns it."""
 
@@ -53,17 +76,17 @@ class GuardTable:
         self._table = table
         self._netlink = Netlink(NETFILTER)
         try:
-            self._commit([nfmessage.new_table(INET, table, own=_OWNER | _PERSIST)])  # made, or taken over
             self._fill(mark, bridges)
         except BaseException:
             self._netlink.close()
             raise
 
     def _fill(self, mark: int, bridges: Sequence[str]) -> None:
-        """One transaction: what an earlier owner had is replaced."""
+        """One transaction: the table is made or taken over, and what an earlier owner had is replaced."""
         table = text(1, self._table)
         form = (nfmessage.big(4, _IFNAME_TYPE), nfmessage.big(5, _NAME_BYTES), nfmessage.big(10, 1))
         messages = [
+            nfmessage.new_table(INET, self._table, own=_OWNER | _PERSIST),
             nfmessage.message(nfmessage.NEW_SET, CREATE, INET, table, text(2, _SET), *form, attribute(13, _HOST_ORDER)),
             nfmessage.message(nfmessage.DELETE_ELEMENT, 0, INET, table, text(2, _SET)),
             *self._elements(nfmessage.NEW_ELEMENT, bridges),

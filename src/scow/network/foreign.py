@@ -7,7 +7,6 @@ whatever networks there are.
 
 import contextlib
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from scow.errors import Unavailable
 from scow.linux import nftables
+from scow.network import leftovers
 from scow.network.ruleset import MARK
 
 _MARK = "scow "
@@ -51,10 +51,10 @@ def blocking_chain(objects: Sequence[dict[str, Any]], rules: Sequence[dict[str, 
     return Chain(name, tuple(ours))
 
 
-def abandoned(rules: Sequence[dict[str, Any]], exists: Callable[[str], bool]) -> list[tuple[str, int]]:
-    """(chain, handle) of accepting rules whose bridge is gone: their daemon was taken away without a word."""
+def abandoned(rules: Sequence[dict[str, Any]], alive: Callable[[str], bool]) -> list[tuple[str, int]]:
+    """(chain, handle) of accepting rules whose daemon was taken away without a word."""
     marked = [entry["rule"] for entry in rules if entry.get("rule", {}).get("comment", "").startswith(_MARK)]
-    return [(rule["chain"], rule["handle"]) for rule in marked if not exists(rule["comment"].removeprefix(_MARK))]
+    return [(rule["chain"], rule["handle"]) for rule in marked if not alive(rule["comment"].removeprefix(_MARK))]
 
 
 def accepting_rule(bridge: str, chain: str) -> str:
@@ -64,19 +64,12 @@ def accepting_rule(bridge: str, chain: str) -> str:
     )
 
 
-def _exists(link: str) -> bool:
-    try:
-        return bool(socket.if_nametoindex(link))
-    except OSError:
-        return False
-
-
 def let_by(bridge: str) -> list[str]:
     """Make sure that no foreign forward chain drops our traffic. Returns the chains that were changed now. Blocks."""
     changed = []
     try:
         objects, rules = nftables.listing(["chains", "ip"]), nftables.listing(["table", "ip", "filter"])
-        stale = abandoned(rules, _exists)
+        stale = abandoned(rules, leftovers.alive)
         if stale:
             with contextlib.suppress(nftables.RulesetError):  # another daemon was faster
                 nftables.load("".join(f"delete rule ip filter {name} handle {handle}\n" for name, handle in stale))

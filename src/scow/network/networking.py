@@ -139,6 +139,8 @@ class HostNetworking:
         except (OSError, Unavailable) as error:
             self._trouble = error.message if isinstance(error, ScowError) else f"cannot set up {self._name}: {error}"
             _log.warning("containers get no bridge network: %s", self._trouble)
+            if not living:
+                await self._take_rules_down()
         await self._catalog.save_predefined()
 
     async def _start(self, living: Mapping[str, Tenancy]) -> None:
@@ -197,10 +199,14 @@ class HostNetworking:
             await self._names.start(known, networks)
 
     async def close(self) -> None:
-        """Traffic of live containers goes on: bridges, rules, names and relay stay. The pools' namespaces go."""
-        self._started, self._trouble = False, "the network is being shut down"
+        """Traffic of live containers goes on: bridges, rules, names and relay stay. The pools' namespaces go. Without live
+        containers nothing of ours stays in the packet filter.
+        """
+        started, self._started, self._trouble = self._started, False, "the network is being shut down"
         await self._tenancies.settled()
         self._watch.close()
+        if started and not self._tenancies.endpoints():
+            await self._take_rules_down()
         await self._tasks.close()
         self._relay.close()
         await self._names.close()
@@ -260,10 +266,11 @@ class HostNetworking:
     async def destroy(self) -> None:
         """Take everything down that this network put on the machine (tests, uninstall), and close."""
         if self._started:
+            self._started = False
             self._watch.close()
             for one in self._catalog.segments():
                 one.pool.close()
-            await self._rules.destroy()
+            await self._take_rules_down()
             await asyncio.to_thread(bridge.reconcile_ports, self._owner, {})
             for change in self._store.changes():
                 if change.what == "link":
@@ -271,6 +278,12 @@ class HostNetworking:
                     await self._store.forget_change(change)
         self._relay.stop()
         await self.close()
+
+    async def _take_rules_down(self) -> None:
+        await self._rules.destroy()
+        for change in self._store.changes():
+            if change.what == "rule":
+                await self._store.forget_change(change)
 
     @property
     def place(self) -> Place:

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from scow.errors import Unavailable
-from scow.linux import nfguard
-from scow.network import bridge, foreign
+from scow.linux import nfguard, nftables
+from scow.network import bridge, foreign, leftovers
 from scow.network.bridge import Record
 from scow.network.firewall import Firewall
 from scow.network.ruleset import MARK, Publications, Shape, Wall, table_name
@@ -43,6 +43,9 @@ class Rules:
         forwarded, and Unavailable when the host forwards.
         """
         self._firewall = Firewall(Shape(table_name(self._owner), walls))
+        swept = await self._run(leftovers.sweep, self.table)
+        if swept:
+            _log.info("removed the nftables tables of daemons that are gone: %s", ", ".join(swept))
         await self._run(self._raise_guard, walls)
         try:
             await self._run(self._firewall.load, publications)
@@ -81,7 +84,7 @@ class Rules:
         names = [wall.bridge for wall in walls]
         for attempt in range(_ATTEMPTS):
             try:
-                self._guard = nfguard.GuardTable(table_name(self._owner) + "_guard", MARK, names)
+                self._guard = nfguard.GuardTable(leftovers.guard_name(self._owner), MARK, names)
                 self._guarded = set(names)
                 return
             except OSError as error:
@@ -90,7 +93,7 @@ class Rules:
                     continue
                 _log.info("this kernel has no nftables tables with an owner (Linux 6.9 has): %s", error)
                 return
-        _log.warning("the guard table %s_guard belongs to another process", table_name(self._owner))
+        _log.warning("the guard table %s belongs to another process", leftovers.guard_name(self._owner))
 
     def _guard_as(self, bridges: set[str]) -> None:
         """The guard is up before the rules of a network, and down behind them."""
@@ -118,12 +121,25 @@ class Rules:
             _log.warning("another firewall may drop the traffic of containers: %s", error.message)
 
     async def destroy(self) -> None:
-        """Take everything down."""
-        if not self.unguarded:
-            await self._run(self._firewall.destroy)
-            await self._run(foreign.undo, self._owner)
-        if self._guard is not None:
-            await self._run(self._guard.destroy)
+        """Take everything down: nobody is behind the bridges."""
+        await self._run(self._destroy)
+
+    def _destroy(self) -> None:
+        """What cannot be taken down is told: the next start takes it over."""
+        try:
+            self._firewall.destroy()
+            foreign.undo(self._owner)
+        except nftables.RulesetError as error:
+            if not self.unguarded:
+                _log.warning("the packet filter keeps rules of %s: %s", self._owner, error)
+        try:
+            if self._guard is not None:
+                self._guard.destroy()
+            else:
+                nfguard.remove(leftovers.guard_name(self._owner))
+        except OSError as error:
+            if not self.unguarded:
+                _log.warning("the guard table %s stays: %s", leftovers.guard_name(self._owner), error)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._thread.shutdown, wait=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from scow.errors import Unavailable
-from scow.linux import nftables
+from scow.linux import nfguard, nftables
 from scow.network import bridge
 from tests.integration.network.conftest import Scenario, Site, ask, binding, free_port
 
@@ -47,6 +47,7 @@ def test_where_packets_are_forwarded_no_container_is_connected(
             await networking.start({}, {})
         with pytest.raises(Unavailable, match="cannot load the nftables table"):
             await networking.connect("web", [])
+        assert f"scow_{site.bridge}_guard" not in nfguard.owners()
         await asyncio.to_thread(bridge.delete, site.bridge)
 
     on_site(scenario)
