@@ -7,16 +7,29 @@ from scow.errors import InvalidArgument
 _NEAR = 3  # an edit distance below it is a slip of the hand
 
 
-class DockerfileError(InvalidArgument):
-    """`message` is the sentence alone; `shown` has the place and the line as well, for a person to read.
+UNREADABLE = "failed to parse Dockerfile: "
+"""In front of what is wrong with the words of a line, whatever the instruction."""
 
-    `line` 0: the file as a whole. `word` is the one that is wrong, "" when it is not one word.
+
+class DockerfileError(InvalidArgument):
+    """`message` is Docker's sentence; `shown` has the place and the line as well, for a person to read.
+
+    `sentence` is the message without what Docker puts in front of it. `line` 0: the file as a whole. `word` is the one
+    that is wrong, "" when it is not one word.
     """
 
     def __init__(
-        self, message: str, *, file: str = "Dockerfile", line: int = 0, word: str = "", source: str = ""
+        self,
+        sentence: str,
+        *,
+        prefix: str = "",
+        file: str = "Dockerfile",
+        line: int = 0,
+        word: str = "",
+        source: str = "",
     ) -> None:
-        super().__init__(message)
+        super().__init__(prefix + sentence)
+        self.sentence = sentence
         self.file = file
         self.line = line
         self.word = word

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scow.build.frontend import heredocs, words
 from scow.build.frontend.commands import Heredoc
-from scow.build.frontend.errors import DockerfileError
+from scow.build.frontend.errors import UNREADABLE, DockerfileError
 from scow.errors import InvalidArgument
 
 _DIRECTIVE = re.compile(r"#[ \t]*([a-zA-Z][a-zA-Z0-9]*)[ \t]*=[ \t]*(.+?)[ \t]*")
@@ -121,9 +121,7 @@ class _Reader:
         return tuple(found)
 
     def _error(self, message: str, line: int, word: str) -> DockerfileError:
-        return DockerfileError(
-            f"failed to parse Dockerfile: {message}", file=self._name, line=line, word=word, source=self._text
-        )
+        return DockerfileError(message, prefix=UNREADABLE, file=self._name, line=line, word=word, source=self._text)
 
 
 def _documented(text: str) -> bool:

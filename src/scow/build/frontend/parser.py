@@ -2,7 +2,7 @@
 
 from scow.build.frontend import lexer, rules, syntax
 from scow.build.frontend.commands import Arg, Command, Dockerfile, From, Stage
-from scow.build.frontend.errors import DockerfileError
+from scow.build.frontend.errors import UNREADABLE, DockerfileError
 from scow.errors import InvalidArgument
 
 __all__ = ["command", "parse"]
@@ -14,7 +14,7 @@ def parse(text: str, name: str = "Dockerfile") -> Dockerfile:
         raise DockerfileError(f"the Dockerfile ({name}) cannot be empty", file=name)
     source = lexer.read(text, name)
     if not source.lines:
-        raise DockerfileError("failed to parse Dockerfile: file with no instructions", file=name, source=text)
+        raise DockerfileError("file with no instructions", prefix=UNREADABLE, file=name, source=text)
     # Docker reads the words of the whole file before it looks at the first instruction.
     nodes = [_node(line, source.escape, name, text) for line in source.lines]
     arguments: list[Arg] = []
@@ -50,7 +50,7 @@ def command(text: str, name: str = "Dockerfile", escape: str = "\\") -> Command:
     """One instruction by itself: a trigger of a base image, a change of `commit -c`."""
     source = lexer.read(text, name)
     if len(source.lines) != 1:
-        raise DockerfileError("failed to parse Dockerfile: file with no instructions", file=name, source=text)
+        raise DockerfileError("file with no instructions", prefix=UNREADABLE, file=name, source=text)
     return _command(_node(source.lines[0], escape, name, text), name, text)
 
 
@@ -59,7 +59,7 @@ def _node(line: lexer.Line, escape: str, name: str, text: str) -> syntax.Node:
         return syntax.read(line, escape)
     except InvalidArgument as error:
         raise DockerfileError(
-            f"failed to parse Dockerfile: {error.message}", file=name, line=line.number, word=_named(error), source=text
+            error.message, prefix=UNREADABLE, file=name, line=line.number, word=_named(error), source=text
         ) from None
 
 
@@ -68,7 +68,8 @@ def _command(node: syntax.Node, name: str, text: str) -> Command:
         return rules.read(node)
     except InvalidArgument as error:
         raise DockerfileError(
-            f"dockerfile parse error on line {node.number}: {error.message}",
+            error.message,
+            prefix=f"dockerfile parse error on line {node.number}: ",
             file=name,
             line=node.number,
             word=_named(error),

@@ -12,6 +12,9 @@ def _constant(name: str) -> object:
     raise ValueError(name)
 
 
+_ESCAPES = {
+    '"': '\\"', "\\": "\\\\", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v",
+}  # fmt: skip
 _DECODER = json.JSONDecoder(parse_constant=_constant)
 
 
@@ -111,5 +114,12 @@ def exec_form(text: str) -> tuple[str, ...] | None:
 
 
 def quoted(text: str) -> str:
-    """In double quotes, as Go's %q writes it."""
-    return json.dumps(text, ensure_ascii=False)
+    """Go's %q."""
+    return '"' + "".join(_ESCAPES.get(char) or (char if char.isprintable() else _coded(char)) for char in text) + '"'
+
+
+def _coded(char: str) -> str:
+    code = ord(char)
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

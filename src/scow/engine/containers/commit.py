@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from scow.background import complete
+from scow.build import changes
 from scow.engine.containers import diff, freezing, happenings, signals
 from scow.engine.context import Engine
 from scow.engine.registry import Entry
 from scow.errors import Conflict
-from scow.images import instructions
 from scow.model import health
 from scow.model.container import ContainerConfig
 from scow.model.image import Image
@@ -37,7 +37,7 @@ async def commit(engine: Engine, request: CommitRequest) -> Image:
         raise Conflict(f"You cannot commit container {container.id} which is Dead")
     if entry.removing or container.status.state == "removing":
         raise Conflict(f"You cannot commit container {container.id} which is being removed")
-    config = instructions.apply(request.config or container.config, request.changes, signals.number)
+    config = changes.apply(request.config or container.config, request.changes, signals.number)
     new = NewImage(
         config=merge(config, container.config),
         created=engine.clock(),

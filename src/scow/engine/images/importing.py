@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from scow.background import spawn
+from scow.build import changes
 from scow.engine.containers import signals
 from scow.engine.context import Engine
 from scow.errors import Cancelled
-from scow.images import importing, instructions
+from scow.images import importing
 from scow.images.pipe import Pipe
 from scow.model.container import ContainerConfig
 from scow.model.event import Event
@@ -32,7 +33,7 @@ class ImportRequest:
 def prepare(engine: Engine, request: ImportRequest) -> NewImage:
     """Everything but the layer. InvalidArgument for a change that is none."""
     return NewImage(
-        config=instructions.apply(ContainerConfig(), request.changes, signals.number),
+        config=changes.apply(ContainerConfig(), request.changes, signals.number),
         created=engine.clock(),
         names=(request.name,) if request.name else (),
         comment=request.message or f"Imported from {request.source}",
