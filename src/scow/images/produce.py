@@ -7,6 +7,7 @@ What is unpacked is what was archived, not the tree again: a container that is n
 """
 
 import hashlib
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from scow.errors import Cancelled
-from scow.images.archive.limits import DEFAULT, Limits
+from scow.images.archive.limits import DEFAULT, InvalidArchive, Limits
 from scow.images.archive.writer import Emit
 from scow.images.blobs import BlobStore, Ingest
 from scow.images.layer import unpack_into
@@ -59,6 +60,10 @@ def produce(write: Callable[[Emit], None], blobs: BlobStore, trees: Trees, limit
         write(emit)
         packed = packing.finish()
         unpacked = unpacking.finish()
+        for name, target in unpacked.missing_links:  # our own writer makes none, a foreign archive can
+            raise InvalidArchive(
+                f"{os.fsdecode(name)!r} is a hard link to {os.fsdecode(target)!r}, which does not exist"
+            )
         done = True
         return Produced(*packed, directory, unpacked, ingest)
     finally:

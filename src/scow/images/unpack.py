@@ -60,7 +60,7 @@ class Unpacker:
         self._directories: dict[bytes, int] = {b"": root}
         self._times: dict[bytes, int] = {}
         self._setgid: set[bytes] = set()
-        self._missing: list[tuple[bytes, bytes]] = []
+        self._missing: dict[bytes, bytes] = {}
         self._size = 0
         self._umask = _umask()
 
@@ -80,7 +80,7 @@ class Unpacker:
             except OSError as error:
                 raise _translate(error, entry.name) from error
         self._set_directory_times()
-        return Unpacked(self._size, count, tuple(self._missing))
+        return Unpacked(self._size, count, tuple(self._missing.items()))
 
     # ------------------------------------------------------------ one entry
 
@@ -183,7 +183,7 @@ class Unpacker:
             source_parent = self._parent(source_directory, create=False)
             there = os.stat(source, dir_fd=source_parent, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
-            self._missing.append((entry.name, entry.target))
+            self._await(parent, directory, name, entry)
             return
         if stat.S_ISDIR(there.st_mode) or _is_whiteout(there):
             raise InvalidArchive(f"{_show(entry.name)} is a hard link to a directory or a removed file")
@@ -199,6 +199,15 @@ class Unpacker:
             source_parent = self._parent(source_directory, create=False)
             parent = self._parent(directory)
             os.link(source, name, src_dir_fd=source_parent, dst_dir_fd=parent, follow_symlinks=False)
+
+    def _await(self, parent: int, directory: bytes, name: bytes, entry: Entry) -> None:
+        """A link to what only a layer below can have: its name is free until somebody makes it."""
+        try:
+            self._clear(parent, directory, name)
+        except FileNotFoundError:
+            pass
+        self._missing.pop(entry.name, None)  # the last one counts, and comes last
+        self._missing[entry.name] = entry.target
 
     def _special(self, directory: bytes, name: bytes, entry: Entry) -> None:
         """A symbolic link, a fifo or a device."""
@@ -272,7 +281,7 @@ class Unpacker:
         there = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if stat.S_ISLNK(there.st_mode):
             if create:
-                return paths.make_dirs_in_root(self._root, os.fsdecode(path), 0o755)
+                os.close(paths.make_dirs_in_root(self._root, os.fsdecode(path), 0o755))
             return paths.open_in_root(self._root, os.fsdecode(path), os.O_RDONLY | os.O_DIRECTORY)
         if not create:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)

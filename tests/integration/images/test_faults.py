@@ -145,6 +145,7 @@ def test_rate_limit(world: World, faulty: FaultRegistry, app: str) -> None:
     ],
 )  # fmt: skip
 def test_wrong_answers(world: World, faulty: FaultRegistry, app: str, kind: str, fault: Fault, words: str) -> None:
+    """Among them CVE-2020-1702: documents without a bound."""
     faulty.faults[kind] = [fault]
     faulty.always.add(kind)
     fails(world, app, words)

@@ -3,15 +3,18 @@
 import asyncio
 import json
 import os
+import stat
+from pathlib import Path
 
 import pytest
 
-from scow.errors import Conflict, InvalidArgument, NotFound
+from scow.errors import Conflict, InvalidArgument, NotFound, ScowError
+from scow.linux import libc
 from scow.oci.reference import Reference
 from tests.harness.faultreg import INDEX, FaultRegistry
 from tests.harness.registry import Image, digest
 from tests.integration.images.world import World
-from tests.unit.images.craft import archive, directory, file, hardlink
+from tests.unit.images.craft import archive, directory, file, hardlink, symlink
 
 BASE = archive(directory(b"etc"), file(b"etc/motd", b"hello"), file(b"big", bytes(range(256)) * 4000))
 TOP = archive(directory(b"etc"), file(b"etc/new", b"n"), file(b".wh.big"))
@@ -182,6 +185,68 @@ def test_hard_links_to_the_layer_below(world: World, faulty: FaultRegistry) -> N
     with pytest.raises(Exception, match="nowhere"):
         world.pull(f"{faulty.address}/bad")
     assert len(world.leftovers()[1]) == 2
+
+
+ETC = directory(b"etc", mode=0o700, uid=7)
+SECRETS = archive(ETC, file(b"etc/motd", b"hello"), file(b"other", b"1"))
+LINKS = {
+    "the target goes": (
+        [SECRETS, archive(ETC, hardlink(b"again", b"etc/motd"), file(b"etc/.wh.motd"))],
+        {"again": b"hello", "other": b"1"},
+    ),
+    "the target is replaced": (
+        [
+            SECRETS,
+            archive(ETC, *(hardlink(name, b"etc/motd") for name in (b"again", b"third")), file(b"etc/motd", b"new")),
+        ],
+        {"again": b"hello", "third": b"hello", "etc/motd": b"new", "other": b"1"},
+    ),
+    "the link is replaced": (
+        [SECRETS, archive(hardlink(b"again", b"etc/motd"), file(b"again", b"new"))],
+        {"again": b"new", "etc/motd": b"hello", "other": b"1"},
+    ),
+    "the link replaces": (
+        [SECRETS, archive(file(b"again", b"old"), hardlink(b"again", b"other"), hardlink(b"again", b"etc/motd"))],
+        {"again": b"hello", "etc/motd": b"hello", "other": b"1"},
+    ),
+    "the target has been another": (
+        [SECRETS, archive(file(b"other", b"2")), archive(hardlink(b"again", b"other"))],
+        {"again": b"2", "etc/motd": b"hello", "other": b"2"},
+    ),
+    "through a link of a layer below": (
+        [SECRETS, archive(symlink(b"l", b"/etc")), archive(hardlink(b"again", b"l/motd"))],
+        {"again": b"hello", "etc/motd": b"hello", "other": b"1"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LINKS)
+def test_hard_links_are_made_in_order(world: World, faulty: FaultRegistry, tmp_path: Path, case: str) -> None:
+    """What the kernel shows is what an archive says that is applied to one tree, entry by entry."""
+    layers, expected = LINKS[case]
+    faulty.add("app", Image(list(layers)))
+    image = world.pull(f"{faulty.address}/app")
+    lowers, _, _ = world.snapshots.directories("c", image.chain_ids)
+    merged = tmp_path / "merged"
+    merged.mkdir()
+    libc.mount("overlay", str(merged), "overlay", 0, f"lowerdir={':'.join(lowers)}".encode())
+    try:
+        found = {path for path in merged.rglob("*") if path.is_file() and "l" not in path.relative_to(merged).parts}
+        assert {str(path.relative_to(merged)): path.read_bytes() for path in found} == expected
+        etc = (merged / "etc").stat()
+        assert (stat.S_IMODE(etc.st_mode), etc.st_uid) == (0o700, 7)
+    finally:
+        libc.umount2(str(merged))
+
+
+@pytest.mark.parametrize(
+    "middle", [archive(file(b"etc/.wh.motd")), archive(file(b".wh.etc")), archive(file(b"etc/.wh..wh..opq"))]
+)
+def test_a_link_to_what_a_layer_between_has_removed(world: World, faulty: FaultRegistry, middle: bytes) -> None:
+    faulty.add("app", Image([SECRETS, middle, archive(hardlink(b"again", b"etc/motd"))]))
+    with pytest.raises(ScowError, match="hard link to 'etc/motd', which does not exist"):
+        world.pull(f"{faulty.address}/app")
+    assert world.leftovers() == ([], [])
 
 
 def test_the_layout_is_an_oci_layout(world: World, faulty: FaultRegistry) -> None:

@@ -223,6 +223,47 @@ def test_cve_2019_20907_damaged_archives_end_or_are_refused(data: st.DataObject)
         pass
 
 
+@st.composite
+def members(draw: st.DrawFn) -> bytes:
+    """A member whose extended headers and block may say different things."""
+    content = draw(st.sampled_from([b"", b"1", b"2" * 512, b"3" * 700, file(b"hidden", b"4")]))
+    name = draw(st.sampled_from([b"a", b"b/c", b"d/", b"./e", b"f//g"]))
+    parts = []
+    if draw(st.booleans()):
+        records = {}
+        if draw(st.booleans()):
+            records["path"] = draw(st.sampled_from([b"p", b"q/r", b"s" * 120]))
+        if draw(st.booleans()):
+            records["size"] = str(draw(st.sampled_from([len(content), 0, 512, 1024]))).encode()
+        parts.append(pax(records, draw(st.sampled_from([b"x", b"x", b"x", b"g"]))))
+    if draw(st.integers(0, 3)) == 0:
+        parts.append(gnu_long(draw(st.sampled_from([b"long", b"n" * 130]))))
+    size = draw(st.sampled_from([len(content), len(content), len(content), 0, 512]))
+    flag = draw(st.sampled_from([b"0", b"0", b"0", b"\0", b"5", b"1", b"2"]))
+    target = b"a" if flag in (b"1", b"2") else b""
+    magic = draw(st.sampled_from([b"ustar\x0000", b"ustar  \0", bytes(8)]))
+    parts.append(header(name, flag, size=size, target=target, magic=magic) + padded(content))
+    if draw(st.integers(0, 9)) == 0:
+        parts.append(bytes(BLOCK))
+    return b"".join(parts)
+
+
+@given(st.lists(members(), min_size=1, max_size=4))
+@settings(max_examples=int(os.environ.get("SCOW_TAR_EXAMPLES", "150")), deadline=None)
+def test_cve_2025_62518_what_gnu_tar_lists_or_a_refusal(parts: list[bytes]) -> None:
+    """CVE-2025-62518: no archive is taken for another one than GNU tar takes it for."""
+    data = archive(*parts)
+    listed = subprocess.run(["tar", "--list", "--quoting-style=literal", "-f", "-"], input=data, capture_output=True)
+    try:
+        found = [name for name, _, _ in read(data, 600)]
+    except ScowError:
+        return
+    names = [line for line in listed.stdout.split(b"\n") if line]
+    cleaned = [b"/".join(part for part in name.split(b"/") if part not in (b"", b".")) for name in names]
+    assert listed.returncode == 0, listed.stderr
+    assert found == cleaned
+
+
 @pytest.mark.parametrize("form", ["ustar", "gnu", "posix", "v7", "oldgnu"])
 def test_lists_what_gnu_tar_lists(tmp_path: Path, form: str) -> None:
     tree = tmp_path / "tree"

@@ -1,7 +1,11 @@
 """Where requests and credentials may go."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+import scow
 from scow.errors import Forbidden
 from scow.images.registry import realm
 from scow.images.registry.endpoint import Endpoint, RegistrySettings, endpoints
@@ -51,6 +55,7 @@ def test_trusted_realms(url: str, endpoint: Endpoint) -> None:
     ],
 )
 def test_cve_2026_33540_credentials_do_not_follow_the_realm(url: str, endpoint: Endpoint) -> None:
+    """Also CVE-2026-12566."""
     with pytest.raises(Forbidden):
         realm.check(url, endpoint, with_credentials=True)
 
@@ -116,3 +121,11 @@ def test_mirrors_come_first_and_for_docker_hub_only() -> None:
 def test_cve_2019_13509_credentials_do_not_print() -> None:
     secret = Credentials("user", "hunter2", "identity", "token", "r.example.com")
     assert not any(word in f"{secret} {secret!r}" for word in ("hunter2", "identity", "token"))
+
+
+def test_cve_2025_6032_verification_is_turned_off_in_one_place_only() -> None:
+    """For registries that the user names insecure, and in the client for an engine without a CA, as docker's does."""
+    root = Path(scow.__file__).parent
+    words = re.compile(r"CERT_NONE|check_hostname = False|verify=False|ssl=False|_create_unverified")
+    found = {str(path.relative_to(root)) for path in root.rglob("*.py") if words.search(path.read_text())}
+    assert found == {"images/registry/certificates.py", "client/endpoint.py"}

@@ -193,6 +193,8 @@ class TarReader:
         entry = Entry(self._clean(name), kind)
         if kind == kinds.HARDLINK:
             entry.target = self._clean(target)
+            if size and "size" in extended:  # content to GNU tar, none to others
+                raise InvalidArchive(f"hard link {name[:80]!r} has a size of its own")
             size = 0  # old archivers repeat the file's size, without content
         elif kind == kinds.SYMLINK:
             entry.target = target
