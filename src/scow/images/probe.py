@@ -7,7 +7,17 @@ import tempfile
 
 from scow.linux import libc
 
+_FEATURES = ("index", "metacopy", "redirect_dir")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def features() -> tuple[str, ...]:
+    """Mount options against what a host may have made overlayfs's default, as far as its kernel knows them.
+
+    A redirect or a file without its content in an upper directory means nothing without the layers below, so no layer can
+    be made of it; an index binds the upper directory to one set of lower directories for ever.
+    """
+    return tuple(f"{name}=off" for name in _FEATURES if os.path.exists(f"/sys/module/overlay/parameters/{name}"))
 
 
 def overlay_works(data_root: str) -> bool:

@@ -13,6 +13,7 @@ from scow.images import changes, differ
 from scow.images.archive.writer import Emit
 from scow.images.differ import Placeholders
 from scow.images.parts import Parts
+from scow.images.probe import features
 from scow.images.trees import Trash
 from scow.oci.runtime import Mount
 
@@ -26,6 +27,7 @@ class OverlaySnapshots:
         self._root = root
         self._parts = parts
         self._trash = trash
+        self._features = features()
         os.makedirs(root, 0o710, exist_ok=True)
 
     async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
@@ -40,7 +42,7 @@ class OverlaySnapshots:
         bind = self._bind(container_id)
         if not lowers:
             return [bind]
-        options = [f"lowerdir={':'.join(lowers)}", f"upperdir={upper}", f"workdir={work}"]
+        options = [f"lowerdir={':'.join(lowers)}", f"upperdir={upper}", f"workdir={work}", *self._features]
         return [{"type": "overlay", "source": "overlay", "options": options}]
 
     def directories(self, container_id: str, chain_ids: Sequence[str]) -> tuple[Sequence[str], str, str]:

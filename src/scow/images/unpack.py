@@ -18,6 +18,7 @@ import stat
 from dataclasses import dataclass
 
 from scow.errors import Internal, ResourceExhausted, ScowError
+from scow.images import contents
 from scow.images.archive import entry as kinds
 from scow.images.archive.entry import Entry
 from scow.images.archive.limits import InvalidArchive
@@ -120,14 +121,7 @@ class Unpacker:
             self._clear(parent, directory, name)
             fd = os.open(name, _CREATE, mode & 0o777, dir_fd=parent)
         try:
-            if entry.extents is None:
-                write = os.write
-                for piece in reader.content():
-                    written = write(fd, piece)
-                    while written < len(piece):
-                        written += write(fd, piece[written:])
-            else:
-                _write_sparse(fd, entry, reader)
+            contents.write(fd, entry, reader)
             if entry.uid or entry.gid or directory in self._setgid:
                 os.fchown(fd, entry.uid, entry.gid)
             if mode & (0o7000 | self._umask):
@@ -333,22 +327,6 @@ class Unpacker:
             except OSError as error:
                 if error.errno not in (errno.ENOTSUP, errno.EPERM):
                     raise
-
-
-def _write_sparse(fd: int, entry: Entry, reader: TarReader) -> None:
-    """Write the extents at their offsets; between them stay holes."""
-    extents = iter(entry.extents or ())
-    offset = left = 0
-    for piece in reader.content():
-        done = 0
-        while done < len(piece):
-            while not left:
-                offset, left = next(extents)
-            written = os.pwrite(fd, piece[done : done + left], offset)
-            done += written
-            offset += written
-            left -= written
-    os.ftruncate(fd, entry.size)
 
 
 def _set_opaque(parent: int, name: bytes) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scow.errors import Conflict, InvalidArgument, NotFound, ScowError
+from scow.images.probe import features
 from scow.linux import libc
 from scow.oci.reference import Reference
 from tests.harness.faultreg import INDEX, FaultRegistry
@@ -298,7 +299,12 @@ def test_snapshots(world: World, faulty: FaultRegistry) -> None:
         (mount,) = snapshots.mounts("c1", image.chain_ids)
         lowers, upper, scratch = snapshots.directories("c1", image.chain_ids)
         assert mount["type"] == "overlay"
-        assert mount["options"] == [f"lowerdir={lowers[0]}:{lowers[1]}", f"upperdir={upper}", f"workdir={scratch}"]
+        assert mount["options"] == [
+            f"lowerdir={lowers[0]}:{lowers[1]}",
+            f"upperdir={upper}",
+            f"workdir={scratch}",
+            *features(),
+        ]
         there = os.stat(upper)
         assert (there.st_mode & 0o7777, there.st_uid) == (0o755, 0)
         with open(f"{upper}/x", "wb") as stream:

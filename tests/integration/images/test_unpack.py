@@ -260,7 +260,7 @@ def test_full_disk_is_a_typed_error(tmp_path: Path) -> None:
     libc.mount("tmpfs", str(small), "tmpfs", 0, b"size=1m")
     try:
         with pytest.raises(ResourceExhausted, match="No space left"):
-            unpack(small / "t", archive(file(b"x", bytes(2 << 20))))
+            unpack(small / "t", archive(file(b"x", os.urandom(2 << 20))))
     finally:
         libc.umount2(str(small))
 

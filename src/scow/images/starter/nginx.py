@@ -18,7 +18,7 @@ CREATED_BY = "scow image bootstrap nginx"
 
 _MOUNT = """
 set -eu
-mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4"
+mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3,redirect_dir=off,metacopy=off" "$4"
 mount -t proc proc "$4/proc"
 mount --bind /etc/resolv.conf "$4/etc/resolv.conf"
 exec chroot "$4" /bin/sh -c "$5"
