@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from scow.errors import ScowError
@@ -90,3 +91,34 @@ async def complete(work: Coroutine[Any, Any, T], name: str) -> T:
             except asyncio.CancelledError:
                 continue
         raise
+
+
+def apart(work: Callable[[], T], name: str) -> "asyncio.Future[T]":
+    """The result of `work` in a thread of its own that nobody waits for at the end of the process: for file systems
+    that may never answer (FUSE, NFS), which must not take away the threads of others.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen: its awaiter may have left
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except BaseException as failure:  # noqa: BLE001  raised where the future is awaited
+            error = failure
+        try:
+            loop.call_soon_threadsafe(settle, result, error)
+        except RuntimeError:
+            pass  # the loop has ended meanwhile
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return future

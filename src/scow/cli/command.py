@@ -55,6 +55,10 @@ class Command:
         self.most = most
         self.interspersed = interspersed
 
+    def usage_line(self, path: str) -> str:
+        """How it is called when it is called `path`; a second form stands in a line of its own."""
+        return f"{path} {self.usage}".replace("{path}", path).rstrip()
+
     def check_count(self, path: str, program: str, count: int) -> None:
         """Raises Exit(1) with Docker's sentence when the number of arguments is wrong."""
         if count >= self.least and (self.most == UNLIMITED or count <= self.most):
@@ -72,7 +76,7 @@ class Command:
             rule, see = f"requires at least {self.least} and at most {_arguments(self.most)}", "See"
         raise Exit(
             1,
-            f"{program}: '{path}' {rule}\n\nUsage:  {path} {self.usage}".rstrip()
+            f"{program}: '{path}' {rule}\n\nUsage:  {self.usage_line(path)}"
             + f"\n\n{see} '{path} --help' for more information",
         )
 
@@ -128,7 +132,7 @@ class Session:
             put(command_help(command, path))
             return 0
         except flag_rules.FlagError as error:
-            warn(f"{error}\n\nUsage:  {path} {command.usage}\n\nRun '{path} --help' for more information")
+            warn(f"{error}\n\nUsage:  {command.usage_line(path)}\n\nRun '{path} --help' for more information")
             return 125
         command.check_count(path, self.program, len(rest))
         return command.run(self, flags, rest)

@@ -21,7 +21,7 @@ _COMMON = ("run", "exec", "ps", "pull", "images", "login", "logout", "version", 
 def command_help(command: Command, path: str) -> str:
     """The help of one command, called as `path`."""
     program = path.partition(" ")[0]
-    out = [f"Usage:  {path} {command.usage}".rstrip(), "", command.summary, ""]
+    out = [f"Usage:  {command.usage_line(path)}", "", command.summary, ""]
     if "," in command.names:
         out += ["Aliases:", "  " + ", ".join(f"{program} {name.strip()}" for name in command.names.split(",")), ""]
     if any(option[4] for option in command.options):
@@ -72,7 +72,7 @@ def _summaries(modules: dict[str, str]) -> list[tuple[str, str]]:
     for name, module in modules.items():
         if module not in seen or name in ("ls", "rm"):
             seen[module] = name
-    return sorted((name, load(module).summary) for module, name in seen.items())
+    return sorted((name, load(module).summary.partition("\n")[0]) for module, name in seen.items())
 
 
 def group_help(program: str, group: str) -> str:

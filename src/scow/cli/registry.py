@@ -6,6 +6,7 @@ from __future__ import annotations
 COMMANDS = {
     "attach": "attach",
     "commit": "commit",
+    "cp": "cp",
     "create": "create",
     "daemon": "daemon",
     "diff": "diff",
@@ -49,6 +50,7 @@ GROUPS = {
     "container": {
         "attach": "attach",
         "commit": "commit",
+        "cp": "cp",
         "create": "create",
         "diff": "diff",
         "exec": "execute",
@@ -117,10 +119,10 @@ GROUPS = {
 
 # Known to Docker's users and not there yet: refused by name.
 UNSUPPORTED = frozenset(
-    "build builder buildx checkpoint compose config context cp node plugin secret service stack swarm trust".split()
+    "build builder buildx checkpoint compose config context node plugin secret service stack swarm trust".split()
 )
 UNSUPPORTED_IN_GROUP = {
-    "container": frozenset(("cp",)),
+    "container": frozenset(),
     "image": frozenset(("build",)),
     "manifest": frozenset("annotate create push rm".split()),
     "network": frozenset(),

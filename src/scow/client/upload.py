@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scow.client.api import Response
 
 _PIECE = 1 << 20
+_TAR = (("Content-Type", "application/x-tar"),)
 
 
 def from_descriptor(fd: int) -> Callable[[], bytes]:
@@ -30,9 +31,27 @@ def upload(
     path: str,
     params: Sequence[tuple[str, str]],
     source: Callable[[], bytes],
-    headers: Sequence[tuple[str, str]] = (("Content-Type", "application/x-tar"),),
+    headers: Sequence[tuple[str, str]] = _TAR,
 ) -> Response:
-    """Sends what `source` gives until b"" as a chunked body; the connection is not used before or again.
+    """`upload_written` of what `source` gives until b""."""
+
+    def write(send: Callable[[bytes], None]) -> None:
+        while piece := source():
+            send(piece)
+
+    return upload_written(client, method, path, params, write, headers)
+
+
+def upload_written(
+    client: Client,
+    method: str,
+    path: str,
+    params: Sequence[tuple[str, str]],
+    write: Callable[[Callable[[bytes], None]], None],
+    headers: Sequence[tuple[str, str]] = _TAR,
+) -> Response:
+    """Sends what `write` writes into the function that it gets as a chunked body; the connection is not used before or
+    again.
 
     The API version is settled before: a body that is a stream cannot be sent a second time.
     """
@@ -45,9 +64,13 @@ def upload(
         connection.send(head)
     except OSError as error:
         raise client.endpoint.unreachable(error) from error
-    try:
-        while piece := source():
+
+    def send(piece: bytes) -> None:
+        if piece:
             connection.send(b"%x\r\n" % len(piece) + piece + b"\r\n")
+
+    try:
+        write(send)
         connection.send(b"0\r\n\r\n")
     except (BrokenPipeError, ConnectionResetError):
         pass  # the daemon has answered already

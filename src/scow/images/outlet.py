@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from scow.background import spawn
+from scow.background import apart, spawn
 from scow.errors import Cancelled
 
 _AHEAD = 4
 
 
-async def pieces(work: Callable[[Callable[[bytes], object]], None], name: str) -> AsyncIterator[bytes]:
-    """What `work`, run in a thread, puts into the function that it gets; then what it raised is raised.
+async def pieces(
+    work: Callable[[Callable[[bytes], object]], None], name: str, *, own_thread: bool = False
+) -> AsyncIterator[bytes]:
+    """What `work`, run in a thread, puts into the function that it gets; then what it raised is raised. `own_thread`:
+    see background.apart.
 
     A consumer that closes this iterator ends the work at its next piece.
     """
@@ -30,7 +33,7 @@ async def pieces(work: Callable[[Callable[[bytes], object]], None], name: str) -
         finally:
             asyncio.run_coroutine_threadsafe(waiting.put(b""), loop).result()
 
-    task = spawn(asyncio.to_thread(run), name, awaited=True)
+    task: asyncio.Future[None] = apart(run, name) if own_thread else spawn(asyncio.to_thread(run), name, awaited=True)
     ended = False
     try:
         while chunk := await waiting.get():

@@ -97,7 +97,7 @@ class TarWriter:
     # ------------------------------------------------------------ contents
 
     def _regular(self, directory: int, name: bytes, path: bytes) -> None:
-        fd = os.open(name, FILE, dir_fd=directory)
+        fd = self._open(directory, name)
         try:
             there = os.fstat(fd)
             size = there.st_size
@@ -110,6 +110,9 @@ class TarWriter:
                 self._put(bytes(-size % BLOCK))
         finally:
             os.close(fd)
+
+    def _open(self, directory: int, name: bytes) -> int:
+        return os.open(name, FILE, dir_fd=directory)
 
     def _content(self, fd: int, size: int, path: bytes) -> None:
         while size:

@@ -2,9 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
-from scow.engine.containers import query as containers
 from scow.engine.images import query as images
-from scow.errors import InvalidArgument, NotFound, Unavailable, Unsupported
+from scow.errors import NotFound, Unavailable, Unsupported
 from scow.server.docker.call import Call
 
 Handler = Callable[[Call], Awaitable[None]]
@@ -32,14 +31,6 @@ def refused_for_image(what: str) -> Handler:
         raise Unsupported(f"{what} is not supported by scow yet")
 
     return handler
-
-
-async def archive(call: Call) -> None:
-    """HEAD, GET and PUT /containers/{id}/archive"""
-    if not call.text("path"):
-        raise InvalidArgument("bad parameter: pathcannot be empty")
-    containers.get(call.engine, call.name)
-    raise Unsupported("copying to and from containers is not supported by scow yet")
 
 
 async def checkpoints(call: Call) -> None:

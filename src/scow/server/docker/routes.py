@@ -5,6 +5,7 @@ docs/compat/operations.md is made from it; see docs/compat/check.
 
 from scow.server.docker import (
     absent,
+    archive,
     attach_websocket,
     containers,
     execs,
@@ -66,9 +67,9 @@ ROUTES: dict[str, Handler] = {
     "POST /containers/*/checkpoints": absent.checkpoints,
     "DELETE /containers/*/checkpoints": absent.checkpoints,
     "DELETE /containers/*": containers.remove_container,
-    "HEAD /containers/*/archive": absent.archive,
-    "GET /containers/*/archive": absent.archive,
-    "PUT /containers/*/archive": absent.archive,
+    "HEAD /containers/*/archive": archive.head,
+    "GET /containers/*/archive": archive.get,
+    "PUT /containers/*/archive": archive.put,
     "POST /containers/*/exec": execs.create,
     "POST /exec/*/start": execs.start,
     "POST /exec/*/resize": execs.resize,
