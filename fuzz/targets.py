@@ -6,6 +6,9 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from scow.build.frontend import parser
+from scow.build.frontend.expand import expanded
+from scow.build.frontend.ignore import IgnoreRules
 from scow.errors import ScowError
 from scow.images.archive.limits import Limits
 from scow.images.archive.reader import TarReader
@@ -50,6 +53,21 @@ def _challenge(data: bytes) -> None:
     challenge.parse([data.decode("latin-1")])
 
 
+def _dockerfile(data: bytes) -> None:
+    file = parser.parse(data.decode("utf-8", "replace"))
+    variables = {"a": "x" * 50, "b": "a/b*c"}
+    for stage in file.stages:
+        for command in stage.commands:
+            expanded(command, variables.get, file.escape)
+
+
+def _dockerignore(data: bytes) -> None:
+    rules = IgnoreRules.parse(data.decode("utf-8", "replace"))
+    for path in ("a", "a/b", "a.md", "x" * 200, "/".join("ab" * 50)):
+        rules.excluded(path)
+        rules.may_hold(path)
+
+
 def _archives() -> tuple[bytes, ...]:
     found = []
     for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT):
@@ -73,10 +91,17 @@ _IMAGE = {
     "history": [{}],
     "config": {"Env": ["A=b"]},
 }
+_DOCKERFILES = (
+    b"# syntax=a\n# escape=`\nARG A=1\nFROM --platform=$P a:${A} AS b\nRUN --mount=type=cache,target=/x,mode=0755 c `\n d\n",
+    b'FROM a\nENV a=${b:-"$c"} b=${a//b*/\\}} c=${a##*x}\nCMD ["a", "\\u00e9"]\nHEALTHCHECK --interval=1.5h CMD x\n',
+    b"FROM a\nCOPY --chown=$a --exclude=*.md <<-'A' <<B x /y\n\tz\n\tA\n$a\nB\nONBUILD RUN <<C\nd\nC\nEXPOSE $b 1-2/udp\n",
+)
 
 TARGETS = {
     "reference": Target((b"docker.io/library/nginx:1.2@" + _DIGEST.encode(), b"[::1]:5000/a_b/c__d-e"), _reference),
     "manifest": Target(tuple(json.dumps(each).encode() for each in (_MANIFEST, _INDEX, _IMAGE)), _manifest),
     "archive": Target(_archives(), _archive),
+    "dockerfile": Target(_DOCKERFILES, _dockerfile),
+    "dockerignore": Target((b"*.md\n!a/**/b\n# c\n[a-c]?\\x\n", b"**\n!a\n!**/b*\n"), _dockerignore),
     "challenge": Target((b'Bearer realm="https://a/b",service="c", Basic realm=x',), _challenge),
 }

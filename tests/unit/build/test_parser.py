@@ -1,8 +1,12 @@
 """Dockerfile text to typed commands."""
 
-import pytest
+import json
 
-from scow.build.frontend import commands, parser
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scow.build.frontend import commands, heredocs, parser
 from scow.build.frontend.errors import DockerfileError
 
 
@@ -52,3 +56,122 @@ def test_an_error_shows_the_place_the_line_and_the_word() -> None:
     assert error.shown.split("\n") == [
         "x/Dockerfile:2", "     1 | FROM a", ">    2 | RUNN b", "       | ^^^^", "     3 |", error.message,
     ]  # fmt: skip
+
+
+def test_a_trigger_is_parsed_by_itself() -> None:
+    assert parser.command("COPY a `b", escape="`") == commands.Copy(1, "COPY a `b", ("a",), "`b")
+    with pytest.raises(DockerfileError, match="unknown instruction: FOO"):
+        parser.command("FOO x")
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("RUN <<EOF\na\nEOF", ("a\n", False)),
+        ("RUN <<-EOF\n\ta\n\tEOF", ("a\n", False)),
+        ("RUN <<EOF\n#!/bin/x\nEOF", ("#!/bin/x\n", True)),
+        ("RUN cat <<A <<B\n1\nA\n2\nB", ("cat <<A <<B\n1\nA\n2\nB", False)),
+        ("RUN a", ("a", False)),
+    ],
+)
+def test_what_a_document_executes(text: str, script: tuple[str, bool]) -> None:
+    run = one(text)
+    assert isinstance(run, commands.Run) and heredocs.script(run) == script
+
+
+_TEXTS = st.lists(
+    st.sampled_from(
+        [
+            *"ab\\`\"'#$[]{}<-= \t\n",
+            "\n",
+            "\nRUN ",
+            "\nCOPY ",
+            "\nENV ",
+            "\nHEALTHCHECK ",
+            "\nONBUILD ",
+            "FROM a\n",
+            "<<A",
+            "\nA\n",
+        ]
+        + [
+            "--mount=type=cache,target=",
+            "--interval=",
+            "# escape=",
+            "# check=",
+            '["a"',
+            '"]',
+            "CMD",
+            "\r\n",
+            "\ufeff",
+            "\0",
+            "é",
+        ]
+    ),
+    max_size=30,
+).map("".join)
+
+
+@given(_TEXTS)
+def test_any_text_is_a_dockerfile_or_refused(text: str) -> None:
+    for whole in (text, f"FROM a\n{text}"):
+        try:
+            found = parser.parse(whole)
+        except DockerfileError as error:
+            assert error.message and error.shown.endswith(error.message)
+            assert 0 <= error.line <= whole.count("\n") + 1
+            continue
+        lines = [command.line for stage in found.stages for command in (stage.start, *stage.commands)]
+        assert lines == sorted(set(lines)) and all(0 < line <= whole.count("\n") + 1 for line in lines)
+
+
+_WORDS = st.text(alphabet="abc./_-1", min_size=1, max_size=8).filter(lambda word: not word.startswith("-"))
+_NAMES = st.text(alphabet="abc_", min_size=1, max_size=6)
+_COMMANDS = st.one_of(
+    st.builds(
+        lambda words: ("RUN " + " ".join(words), commands.Run, {"command": (" ".join(words),)}),
+        st.lists(_WORDS, min_size=1),
+    ),
+    st.builds(
+        lambda words: ("CMD " + json.dumps(words), commands.Cmd, {"command": tuple(words)}),
+        st.lists(st.text(max_size=8)),
+    ),
+    st.builds(
+        lambda sources, target: (
+            f"COPY {' '.join(sources)} {target}",
+            commands.Copy,
+            {"sources": tuple(sources), "target": target},
+        ),
+        st.lists(_WORDS, min_size=1, max_size=4),
+        _WORDS,
+    ),
+    st.builds(
+        lambda pairs: (
+            "ENV " + " ".join(f"{n}={v}" for n, v in pairs.items()),
+            commands.Env,
+            {"pairs": tuple(pairs.items())},
+        ),
+        st.dictionaries(_NAMES, _WORDS, min_size=1, max_size=4),
+    ),
+    st.builds(lambda path: (f"WORKDIR {path}", commands.Workdir, {"path": path}), _WORDS),
+    st.builds(
+        lambda content: (
+            f"RUN <<END\n{content}END",
+            commands.Run,
+            {"heredocs": (commands.Heredoc("END", content, True, False),)},
+        ),
+        st.text(alphabet="ab \\#$\n", max_size=12).map(lambda text: text + "\n" if text else text),
+    ),
+)
+
+
+@given(st.lists(_COMMANDS, max_size=6), st.lists(st.sampled_from(["", "# note", "  ", "\t# note"]), max_size=6))
+def test_what_is_written_is_read_back(written: list[tuple[str, type, dict[str, object]]], between: list[str]) -> None:
+    lines = ["FROM a"]
+    for index, (text, _, _) in enumerate(written):
+        lines.extend([*between[index : index + 1], text])
+    found = parser.parse("\n".join(lines)).stages[0].commands
+    assert [(type(command), command.text) for command in found] == [
+        (kind, text.partition("\n")[0].strip()) for text, kind, _ in written
+    ]
+    for command, (_, _, fields) in zip(found, written, strict=True):
+        assert {name: getattr(command, name) for name in fields} == fields

@@ -93,7 +93,8 @@ class _Reader:
             if parts and bare.startswith("#"):
                 continue
             if parts and not bare:
-                gap = gap or self._at if self._at < len(self._rows) or self._text.endswith("\n\n") else gap
+                if self._at < len(self._rows):
+                    gap = gap or self._at
                 continue
             row = row if parts else bare
             more = continued.search(row)

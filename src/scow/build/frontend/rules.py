@@ -130,9 +130,9 @@ def _label(node: Node, flags: _Flags) -> Command:
 def _run(node: Node, flags: _Flags) -> Command:
     network, security = flags.text("network", "default"), flags.text("security", "sandbox")
     if network not in _NETWORKS:
-        raise Wrong(f'invalid network mode: "{network}"{did_you_mean(network, _NETWORKS)}', network)
+        raise Wrong(f"invalid network mode {words.quoted(network)}", network)
     if security not in _SECURITY:
-        raise Wrong(f'security "{security}" is not valid{did_you_mean(security, _SECURITY)}', security)
+        raise Wrong(f"security {words.quoted(security)} is not valid{did_you_mean(security, _SECURITY)}", security)
     found: list[Mount] = []
     for written in flags.values.get("mount", ()):
         try:

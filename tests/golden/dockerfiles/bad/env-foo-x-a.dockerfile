@@ -1,0 +1,2 @@
+FROM busybox
+ENV --foo=x a

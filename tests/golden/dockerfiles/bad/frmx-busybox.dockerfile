@@ -1,0 +1,1 @@
+FRMx busybox

@@ -1,0 +1,1 @@
+FROM --bad=x busybox

@@ -1,0 +1,2 @@
+FROM busybox
+HEALTHCHECK --foo=x CMD a

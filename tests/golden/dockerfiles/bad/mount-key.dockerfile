@@ -1,0 +1,2 @@
+FROM a
+RUN --mount=type=cache,targt=/x a

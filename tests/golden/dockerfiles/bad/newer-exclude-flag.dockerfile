@@ -1,0 +1,2 @@
+FROM a
+COPY --exclud=x b c

@@ -1,0 +1,5 @@
+FROM busybox
+CMD echo  a   b
+CMD ["echo", "a"]
+CMD []
+CMD

@@ -1,0 +1,5 @@
+# head
+FROM busybox
+  # indented
+RUN a # not a comment
+#RUN b

@@ -1,0 +1,5 @@
+FROM busybox
+RUN apt-get update && \
+    apt-get install -y \
+      a \
+      b

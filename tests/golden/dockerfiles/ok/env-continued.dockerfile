@@ -1,0 +1,5 @@
+FROM busybox
+ENV a=1 \
+    b=2 \
+    c="three \
+four"

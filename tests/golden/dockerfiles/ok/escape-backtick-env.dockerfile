@@ -1,0 +1,3 @@
+# escape=`
+FROM busybox
+ENV a=b` c d=e\

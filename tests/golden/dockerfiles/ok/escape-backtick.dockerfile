@@ -1,0 +1,5 @@
+# escape=`
+FROM busybox
+COPY a c:\
+RUN dir `
+  c:\

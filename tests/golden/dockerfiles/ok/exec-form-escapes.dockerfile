@@ -1,0 +1,2 @@
+FROM busybox
+CMD ["\u0041", "tab\t", "\ud800", "quote\""]

@@ -1,0 +1,2 @@
+ARG BUILDPLATFORM
+FROM --platform=$BUILDPLATFORM busybox

@@ -1,0 +1,1 @@
+FROM registry.example:5000/a/b:c AS x

@@ -1,0 +1,5 @@
+FROM busybox
+RUN a \
+ && cat <<EOF
+b
+EOF

@@ -1,0 +1,4 @@
+FROM busybox
+COPY <<E"O"F /x
+$a
+EOF

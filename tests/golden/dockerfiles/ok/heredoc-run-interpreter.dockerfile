@@ -1,0 +1,4 @@
+FROM busybox
+RUN python3 <<'EOF'
+print("$x")
+EOF

@@ -1,0 +1,6 @@
+FROM busybox
+RUN <<EOF
+FROM nothing
+RUN \
+# no comment
+EOF

@@ -1,0 +1,3 @@
+From busybox
+Run a
+cMd ["x"]

@@ -1,0 +1,2 @@
+FROM busybox
+RUN --mount=type=ssh,id=default,target=/agent,required ssh git@example.com

@@ -1,0 +1,4 @@
+FROM busybox
+RUN --network=none a
+RUN --network=host b
+RUN --network=default --security=insecure c

@@ -1,0 +1,3 @@
+from busybox as base
+run a
+copy a b

@@ -1,0 +1,3 @@
+FROM busybox
+ENV NAME=Ünïcödé
+LABEL 説明=日本語

@@ -1,0 +1,5 @@
+FROM busybox
+USER 1000:1000
+USER name
+USER a b
+USER $UID

@@ -1,0 +1,4 @@
+FROM busybox
+VOLUME /a
+VOLUME /b /c
+VOLUME ["/d e", " /f "]

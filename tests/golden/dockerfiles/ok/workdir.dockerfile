@@ -1,0 +1,5 @@
+FROM busybox
+WORKDIR /a
+WORKDIR b/c
+WORKDIR $HOME/x y
+WORKDIR "/a b"
