@@ -40,6 +40,16 @@ def expand_words(text: str, lookup: Lookup, escape: str = "\\") -> tuple[str, ..
     return (*found, word) if word else tuple(found)
 
 
+def bare_names(text: str, escape: str = "\\") -> tuple[str, ...]:
+    """The variables whose values a text takes without asking whether they are set, each once; none of a broken text."""
+    reader = _Reader(text, lambda name: name, escape)
+    try:
+        reader.read("", raw=False)
+    except InvalidArgument:
+        return ()
+    return tuple(reader.bare)
+
+
 def expanded(command: Kind, lookup: Lookup, escape: str = "\\") -> Kind:
     """The command with its variables replaced, as `commands.EXPANDED` says, in its mounts and documents as well."""
     changes: dict[str, Any] = {}
@@ -96,6 +106,7 @@ class _Reader:
         self._lookup = lookup
         self._escape = escape
         self._quotes = quotes
+        self.bare: dict[str, None] = {}
         self._at = 0
         self._depth = 0
 
@@ -168,7 +179,11 @@ class _Reader:
             self._at += 1
             return self._braces()
         name = self._name()
-        return self._lookup(name) or "" if name else "$"
+        return self._bare(name) if name else "$"
+
+    def _bare(self, name: str) -> str:
+        self.bare[name] = None
+        return self._lookup(name) or ""
 
     def _name(self) -> str:
         start = self._at
@@ -192,7 +207,7 @@ class _Reader:
         name = self._name()
         mark = self._next()
         if mark == "}":
-            return self._lookup(name) or ""
+            return self._bare(name)
         if mark == "/":
             return self._replaced(name)
         shown, empty_is_unset = mark, mark == ":"
@@ -204,10 +219,9 @@ class _Reader:
         word = self._joined("}", "'}'", raw=mark in ("#", "%"))
         if mark not in "+-?#%":
             raise InvalidArgument(f"unsupported modifier ({shown}) in substitution")
-        value = self._lookup(name)
         if mark in "#%":
-            return _trimmed(value or "", mark, word)
-        return _chosen(name, value, mark, word, empty_is_unset)
+            return _trimmed(self._bare(name), mark, word)
+        return _chosen(name, self._lookup(name), mark, word, empty_is_unset)
 
     def _replaced(self, name: str) -> str:
         every = self._peek() == "/"
@@ -215,7 +229,7 @@ class _Reader:
             self._at += 1
         pattern = self._joined("/", "'/' in ${}", raw=True)
         other = self._joined("}", "'}'", raw=True)
-        return patterns.read(pattern).replace(self._lookup(name) or "", other, every=every)
+        return patterns.read(pattern).replace(self._bare(name), other, every=every)
 
 
 def _chosen(name: str, value: str | None, mark: str, word: str, empty_is_unset: bool) -> str:
