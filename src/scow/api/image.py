@@ -107,7 +107,20 @@ class SentenceLine(msgspec.Struct):
     stream: str
 
 
+class BuiltId(msgspec.Struct):
+    ID: str
+
+
+class BuiltLine(msgspec.Struct):
+    """What clients read of a build's answer: the image of a stage."""
+
+    aux: BuiltId
+
+
 class ErrorDetail(msgspec.Struct):
+    """`code`: that of the process which failed, if it was one."""
+
+    code: int | UnsetType
     message: str
 
 

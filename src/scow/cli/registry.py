@@ -5,6 +5,7 @@ from __future__ import annotations
 # Everything that can be said without a group; the values are modules of this package.
 COMMANDS = {
     "attach": "attach",
+    "build": "build",
     "commit": "commit",
     "cp": "cp",
     "create": "create",
@@ -77,7 +78,9 @@ GROUPS = {
         "update": "update",
         "wait": "wait",
     },
+    "builder": {"build": "build"},
     "image": {
+        "build": "build",
         "bootstrap": "image_bootstrap",
         "history": "history",
         "import": "import_image",
@@ -119,11 +122,12 @@ GROUPS = {
 
 # Known to Docker's users and not there yet: refused by name.
 UNSUPPORTED = frozenset(
-    "build builder buildx checkpoint compose config context node plugin secret service stack swarm trust".split()
+    "buildx checkpoint compose config context node plugin secret service stack swarm trust".split()
 )
 UNSUPPORTED_IN_GROUP = {
     "container": frozenset(),
-    "image": frozenset(("build",)),
+    "builder": frozenset(("prune",)),
+    "image": frozenset(),
     "manifest": frozenset("annotate create push rm".split()),
     "network": frozenset(),
     "system": frozenset(("dial-stdio",)),
@@ -131,6 +135,7 @@ UNSUPPORTED_IN_GROUP = {
 }
 
 GROUP_SUMMARIES = {
+    "builder": "Manage builds",
     "container": "Manage containers",
     "image": "Manage images",
     "manifest": "Look at manifests in registries",

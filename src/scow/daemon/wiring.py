@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from scow.build.builder import Builder
 from scow.daemon.config import Config
 from scow.engine.containers.stats import finder
 from scow.engine.context import Engine, Settings
@@ -18,6 +19,7 @@ from scow.engine.registry import ContainerRegistry
 from scow.engine.sampler import Sampler
 from scow.errors import Conflict
 from scow.images.store import open_store
+from scow.metadata import builds
 from scow.metadata.containers import ContainerStore
 from scow.metadata.database import Database
 from scow.metadata.migrations import MIGRATIONS
@@ -52,8 +54,13 @@ def build(config: Config) -> Parts:
         _directory(f"{config.exec_root}/{name}", 0o700)
     lock = _lock(config)
     database = Database(f"{config.data_root}/scow.db", MIGRATIONS)
+    steps = builds.load(database)
     images, snapshots = open_store(
-        config.data_root, database, insecure=config.insecure_registries, mirrors=config.registry_mirrors
+        config.data_root,
+        database,
+        insecure=config.insecure_registries,
+        mirrors=config.registry_mirrors,
+        keep=builds.ids_of(steps),
     )
     networking = open_networking(
         database=database,
@@ -82,6 +89,7 @@ def build(config: Config) -> Parts:
         clock=time.time_ns,
         export=_exporter(config.data_root),
         sampler=Sampler(finder(containers)),
+        builder=Builder(database, images.parts, images, steps),
     )
 
     async def starter_images(names: tuple[str, ...], progress: ProgressCallback) -> object:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from scow.build.builder import Builder
 from scow.engine.events import EventBus
 from scow.engine.ports import ImageStore, Networking, Snapshots, Supervisor
 from scow.engine.registry import ContainerRegistry
@@ -49,3 +50,4 @@ class Engine:
     clock: Callable[[], int]
     export: Callable[[Container], None]
     sampler: Sampler
+    builder: Builder

@@ -231,10 +231,16 @@ class Snapshots(Protocol):
         """(lower directories top first, upper directory, work directory) for inspect and diff."""
 
     def write_changes(
-        self, container_id: str, chain_ids: Sequence[str], ours: Sequence[str], emit: Callable[[bytes], object]
+        self,
+        container_id: str,
+        chain_ids: Sequence[str],
+        ours: Sequence[str],
+        emit: Callable[[bytes], object],
+        latest: int | None = None,
     ) -> None:
         """In a thread: the writable layer as a layer archive, piece by piece. `ours`: absolute paths of mount points
-        that the engine may have made; while they are empty they are no change.
+        that the engine may have made; while they are empty they are no change. Nothing in the archive is younger than
+        `latest` (Unix nanoseconds).
         """
 
     def write_whole(self, container_id: str, chain_ids: Sequence[str], emit: Callable[[bytes], object]) -> None:

@@ -1,5 +1,6 @@
 """From a NewImage and the writer of its layer to an image in the store: the image config as Docker's commit writes it."""
 
+import calendar
 import time
 from collections.abc import Callable
 from typing import Any
@@ -57,3 +58,11 @@ def rfc3339(nanoseconds: int) -> str:
     seconds, fraction = divmod(nanoseconds, 1_000_000_000)
     text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
     return f"{text}.{fraction:09d}".rstrip("0").rstrip(".") + "Z"
+
+
+def seconds_of(text: str) -> int:
+    """The Unix seconds of such a text, 0 when it is none."""
+    try:
+        return calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
+    except ValueError:
+        return 0

@@ -110,7 +110,8 @@ async def _keep(
         parts.trees.remove(made.directory)
         entry = {**entry, "empty_layer": True}
     rootfs = {"type": "layers", "diff_ids": diff_ids}
-    return await _publish(parts, base, {**document, "history": [*history, entry], "rootfs": rootfs}, layers, names)
+    whole = {**document, "history": [*history, entry], "rootfs": rootfs}
+    return await publish(parts, whole, layers, names, parent=base.id if base else "")
 
 
 def _document(recipe: Recipe, base: dict[str, Any]) -> dict[str, Any]:
@@ -130,14 +131,21 @@ def platform_fields(platform: Platform) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value}
 
 
-async def _publish(
+def render(document: dict[str, Any]) -> bytes:
+    """The bytes of an image config that is made here: the same for the same values."""
+    return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
+
+
+async def publish(
     parts: Parts,
-    base: Image | None,
     document: dict[str, Any],
     layers: Sequence[Descriptor],
     names: Sequence[Reference],
+    *,
+    parent: str = "",
 ) -> Image:
-    config_data = json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
+    """An image config whose layers are all here and held becomes an image with names, or nothing happens."""
+    config_data = render(document)
     config_digest = Digest.of(config_data)
     manifest = render_manifest(Descriptor(media.OCI_CONFIG, config_digest, len(config_data)), layers)
     manifest_digest = Digest.of(manifest)
@@ -148,7 +156,7 @@ async def _publish(
         manifest_size=len(manifest),
         listed=str(manifest_digest),
         listed_size=len(manifest),
-        parent=base.id if base else "",
+        parent=parent,
         stored_at=parts.clock(),
     )
     config = image_documents.parse(config_data)

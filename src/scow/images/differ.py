@@ -74,13 +74,15 @@ def write_upper(
     lowers: Sequence[str] = (),
     placeholders: Placeholders = NO_PLACEHOLDERS,
     whole_seconds: bool = False,
+    latest: int | None = None,
 ) -> None:
     """Write an overlayfs upper directory (or any plain tree) as a layer.
 
-    `lowers`, top first, are needed only to tell whether a parent of a placeholder has changed. Runs in a thread.
+    `lowers`, top first, are needed only to tell whether a parent of a placeholder has changed. `latest` as for TarWriter.
+    Runs in a thread.
     Raises TreeChanged, TreeTooDeep, ForeignUpper or OSError.
     """
-    writer = TarWriter(emit, whole_seconds=whole_seconds)
+    writer = TarWriter(emit, whole_seconds=whole_seconds, latest=latest)
     root = os.open(upper, DIRECTORY)
     try:
         with View.open(lowers) as below:
@@ -91,13 +93,18 @@ def write_upper(
 
 
 def write_difference(
-    tree: str, lowers: Sequence[str], emit: Emit, *, placeholders: Placeholders = NO_PLACEHOLDERS
+    tree: str,
+    lowers: Sequence[str],
+    emit: Emit,
+    *,
+    placeholders: Placeholders = NO_PLACEHOLDERS,
+    latest: int | None = None,
 ) -> None:
     """Write what makes `tree`, a changed copy of the merged `lowers`, as a layer over them: for native snapshots.
 
     A file counts as unchanged when its kind, mode, owner, size, modification time and attributes are the same.
     """
-    writer = TarWriter(emit)
+    writer = TarWriter(emit, latest=latest)
     root = os.open(tree, DIRECTORY)
     try:
         with View.open(lowers) as below:

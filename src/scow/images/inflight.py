@@ -32,7 +32,7 @@ class InFlight(Generic[T]):
         """The result of the running work for `key`, or of `work()` when there is none."""
         running = self._running.get(key)
         if running is None:
-            running = self._running[key] = _Running(spawn(work(), name))
+            running = self._running[key] = _Running(spawn(work(), name, awaited=True))
             running.task.add_done_callback(lambda task: self._ended(key, task))
         running.waiters += 1
         try:

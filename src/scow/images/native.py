@@ -29,9 +29,18 @@ class NativeSnapshots(OverlaySnapshots):
         upper = f"{self._root}/{container_id}/diff"
         return (upper,), upper, ""  # the image's data are in it, for a volume's first filling
 
-    def write_changes(self, container_id: str, chain_ids: Sequence[str], ours: Sequence[str], emit: Emit) -> None:
+    def write_changes(
+        self,
+        container_id: str,
+        chain_ids: Sequence[str],
+        ours: Sequence[str],
+        emit: Emit,
+        latest: int | None = None,
+    ) -> None:
         _, tree, _ = self.directories(container_id, chain_ids)
-        differ.write_difference(tree, self._lowers(chain_ids), emit, placeholders=placeholders(ours))
+        differ.write_difference(
+            tree, self._lowers(chain_ids), emit, placeholders=placeholders(ours), latest=latest
+        )
 
     def write_whole(self, container_id: str, chain_ids: Sequence[str], emit: Emit) -> None:
         _, tree, _ = self.directories(container_id, chain_ids)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import ParamSpec, TypeVar
 
 from scow.errors import DataLoss
@@ -51,6 +52,7 @@ class Parts:
         self.clock = clock
         self.downloads = asyncio.Semaphore(_DOWNLOADS)
         self.uploads = asyncio.Semaphore(_UPLOADS)
+        self.kept = ExitStack()  # what somebody else's rows count on, until he holds it himself: see open_store
         self.sessions: dict[str, str] = {}  # locations of broken uploads, see Uploader
         self.inflight: InFlight[None] = InFlight()
         self.progress: dict[Hashable, LayerProgress] = {}

@@ -55,10 +55,17 @@ class OverlaySnapshots:
         chain = self._parts.catalog.unpin(container_id)
         await self._parts.give_up(chain, ())  # layers of an image that was removed before its container
 
-    def write_changes(self, container_id: str, chain_ids: Sequence[str], ours: Sequence[str], emit: Emit) -> None:
+    def write_changes(
+        self,
+        container_id: str,
+        chain_ids: Sequence[str],
+        ours: Sequence[str],
+        emit: Emit,
+        latest: int | None = None,
+    ) -> None:
         """In a thread: the writable layer as a layer archive."""
         lowers, upper, _ = self.directories(container_id, chain_ids)
-        differ.write_upper(upper, emit, lowers=lowers, placeholders=placeholders(ours))
+        differ.write_upper(upper, emit, lowers=lowers, placeholders=placeholders(ours), latest=latest)
 
     def write_whole(self, container_id: str, chain_ids: Sequence[str], emit: Emit) -> None:
         """In a thread: the whole tree as an archive."""

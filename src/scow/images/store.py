@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 from scow.background import complete
 from scow.errors import InvalidArgument
@@ -169,9 +170,15 @@ class LocalImageStore:
 
 
 def open_store(
-    data_root: str, database: Database, *, insecure: Sequence[str] = (), mirrors: Sequence[str] = ()
+    data_root: str,
+    database: Database,
+    *,
+    insecure: Sequence[str] = (),
+    mirrors: Sequence[str] = (),
+    keep: Sequence[str] = (),
 ) -> tuple[LocalImageStore, OverlaySnapshots]:
-    """Open what is below `data_root`, removing what a crash left half-made.
+    """Open what is below `data_root`, removing what a crash left half-made. `keep` are chain ids and digests that count as in
+    use although no image has them (parts.kept holds them).
 
     Synchronous, before the loop runs. Deleting large left-overs goes on behind the scenes.
     """
@@ -180,6 +187,8 @@ def open_store(
     blobs = BlobStore(f"{data_root}/images")
     trees = Trees(f"{data_root}/layers", trash)
     catalog = Catalog(database, blobs)
+    kept = ExitStack()
+    kept.enter_context(catalog.hold(keep))
     blobs.sweep(catalog.blobs_in_use())
     trees.sweep(catalog.directories_in_use())
     scratch = f"{data_root}/tmp"
@@ -187,6 +196,7 @@ def open_store(
     for name in os.listdir(scratch):
         trash.put(f"{scratch}/{name}")
     parts = Parts(catalog, blobs, trees, RegistrySettings(tuple(insecure), tuple(mirrors)), scratch)
+    parts.kept.push(kept)
     _refresh_index(blobs, catalog)
     store = LocalImageStore(parts)
     kind = OverlaySnapshots if overlay_works(scratch) else NativeSnapshots

@@ -12,7 +12,7 @@ from scow.errors import InvalidArgument, NotFound
 from scow.linux import paths
 
 MAX_ID = 2**31 - 1
-_MAX_FILE = 10 << 20
+MAX_FILE = 10 << 20
 _MAX_LINE = 64 << 10
 _RANGE = f"uids and gids must be in range 0-{MAX_ID}"
 
@@ -119,9 +119,24 @@ def _groups(root: int) -> list[tuple[bytes, int, list[bytes]]]:
 def _entries(root: int, path: bytes) -> list[list[bytes]]:
     """The colon-separated lines of a file of the image. A missing file, or one that is not a sane text file, has none."""
     try:
-        text = paths.read_bounded(root, path, _MAX_FILE)
+        text = paths.read_bounded(root, path, MAX_FILE)
     except OSError:
         return []
+    return _fields(text)
+
+
+def number_of(text: bytes, name: str) -> int | None:
+    """The uid or gid that a name has in the text of a passwd or group file."""
+    wanted = name.encode("utf-8", "surrogateescape")
+    for fields in _fields(text):
+        if len(fields) >= 3 and fields[0] == wanted:
+            number = _number(fields[2])
+            if number is not None:
+                return number
+    return None
+
+
+def _fields(text: bytes) -> list[list[bytes]]:
     return [
         line.strip().split(b":") for line in text.split(b"\n") if line and line[:1] != b"#" and len(line) <= _MAX_LINE
     ]

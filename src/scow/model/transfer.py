@@ -50,6 +50,13 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Built:
+    """A stage of a build is done: the id of its image."""
+
+    image_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """One image that a load made: its id, the names it was given, and whose names those were before: name to id."""
 

@@ -306,6 +306,7 @@ class World:
             clock=self.clock,
             export=lambda container: None,
             sampler=Sampler(finder(registry)),
+            builder=None,  # type: ignore[arg-type]
         )
 
     def clock(self) -> int:

@@ -37,10 +37,10 @@ class Created:
 
 async def create(engine: Engine, request: CreateRequest) -> Created:
     """A container in state created; when this returns it survives anything. On an error nothing is left."""
-    host = _defaults(engine, request.host)
+    host = defaults(engine, request.host)
     validate.check(request.config, host)
     image = _image(engine, request)
-    host = _resolve_modes(engine, host)
+    host = resolve_modes(engine, host)
     container_id = secrets.token_hex(32)
     config = _merge(request.config, image, container_id, host, _network_owner(engine, host))
     networks = wishes.at_create(engine, host.network_mode, config.mac_address, request.networking)
@@ -98,7 +98,7 @@ async def _make(
     return Created(container_id, _warnings(host))
 
 
-def _defaults(engine: Engine, host: HostConfig) -> HostConfig:
+def defaults(engine: Engine, host: HostConfig) -> HostConfig:
     """Fill in what the daemon's settings decide."""
     settings = engine.settings
     log = host.log
@@ -141,7 +141,7 @@ def _image(engine: Engine, request: CreateRequest) -> Image:
     return image
 
 
-def _resolve_modes(engine: Engine, host: HostConfig) -> HostConfig:
+def resolve_modes(engine: Engine, host: HostConfig) -> HostConfig:
     """container:NAME becomes container:ID."""
 
     def by_id(mode: str) -> str:

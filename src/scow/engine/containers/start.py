@@ -61,7 +61,7 @@ async def launch(engine: Engine, entry: Entry) -> None:
 async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], undo: contextlib.AsyncExitStack) -> Task:
     container = entry.container
     mounting.make_bind_sources(container)
-    joined, shm_source = _joined(engine, container)
+    joined, shm_source = joined_namespaces(engine, container)
     sandbox = await _connect(engine, container)
     if sandbox is not None:
         undo.push_async_callback(engine.networking.release, container.id)
@@ -76,7 +76,7 @@ async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], und
         name_files.write(engine, container, status.endpoints, sandbox.resolver if sandbox else "")
         spec = TaskSpec(
             id=container.id,
-            spec=build.build(container, _surroundings(engine, container, joined, shm_source)),
+            spec=build.build(container, surroundings(engine, container, joined, shm_source)),
             rootfs=engine.snapshots.mounts(container.id, container.layers),
             log=_log_target(engine, container),
             exit_path=f"{files.directory(engine, container.id)}/exit.json",
@@ -125,7 +125,7 @@ def _plain_endpoints(engine: Engine, container: Container) -> tuple[Endpoint, ..
     )
 
 
-def _joined(engine: Engine, container: Container) -> tuple[Mapping[str, str], str | None]:
+def joined_namespaces(engine: Engine, container: Container) -> tuple[Mapping[str, str], str | None]:
     """Namespaces of other containers to enter, by kind, and where their /dev/shm is."""
     host, joined, shm = container.host, {}, None
     for kind, mode in (("network", host.network_mode), ("pid", host.pid_mode), ("ipc", host.ipc_mode)):
@@ -145,7 +145,7 @@ def _joined(engine: Engine, container: Container) -> tuple[Mapping[str, str], st
     return joined, shm
 
 
-def _surroundings(
+def surroundings(
     engine: Engine, container: Container, joined: Mapping[str, str], shm_source: str | None
 ) -> build.Surroundings:
     settings = engine.settings

@@ -7,7 +7,8 @@ bytes. What to write, and in which order, is the business of scow.images.differ.
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from scow.errors import DataLoss
 from scow.images.archive.header import BLOCK
@@ -27,6 +28,22 @@ WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"
 
 
+class Attributes(Protocol):
+    """What a header says of a file: an os.stat_result, or what has these of it."""
+
+    @property
+    def st_mode(self) -> int: ...
+
+    @property
+    def st_uid(self) -> int: ...
+
+    @property
+    def st_gid(self) -> int: ...
+
+    @property
+    def st_mtime_ns(self) -> int: ...
+
+
 class TreeChanged(DataLoss):
     """A file changed while it was being written into an archive."""
 
@@ -37,10 +54,13 @@ class TarWriter:
     Paths have no leading slash; those of directories end with one.
     """
 
-    def __init__(self, emit: Emit, *, whole_seconds: bool = False, lenient: bool = False) -> None:
+    def __init__(
+        self, emit: Emit, *, whole_seconds: bool = False, lenient: bool = False, latest: int | None = None
+    ) -> None:
         """`whole_seconds` drops the fractions of times (for trees that are made anew and must come out the same);
-        `lenient` fills a file that shrinks while it is read with zeros.
+        `lenient` fills a file that shrinks while it is read with zeros; nothing is younger than `latest` (Unix nanoseconds).
         """
+        self._latest = latest
         self._emit = emit
         self._whole_seconds = whole_seconds
         self._lenient = lenient
@@ -77,6 +97,30 @@ class TarWriter:
             return  # a socket lives only as long as its process
         if there.st_nlink > 1:
             self._links[inode] = path
+
+    def member(
+        self,
+        path: bytes,
+        flag: bytes,
+        there: "Attributes",
+        *,
+        size: int = 0,
+        target: bytes = b"",
+        device: tuple[int, int] = (0, 0),
+        xattrs: dict[str, bytes] | None = None,
+        content: Iterable[bytes] = (),
+    ) -> None:
+        """An entry whose parts are all at hand; `content` must have `size` bytes, TreeChanged when it has fewer or more."""
+        self._header(path, flag, there, size=size, target=target, device=os.makedev(*device), xattrs=xattrs)
+        left = size
+        for piece in content:
+            left -= len(piece)
+            if left < 0:
+                break
+            self._put(piece)
+        if left:
+            raise TreeChanged(f"{os.fsdecode(path)!r} changed while it was read")
+        self._put(bytes(-size % BLOCK))
 
     def whiteout(self, directory: bytes, name: bytes) -> None:
         """`name` is not in `directory` any more. Nothing of the moment goes in, so that digests can be the same."""
@@ -153,7 +197,7 @@ class TarWriter:
         self,
         path: bytes,
         flag: bytes,
-        there: os.stat_result,
+        there: Attributes,
         *,
         size: int = 0,
         target: bytes = b"",
@@ -161,12 +205,13 @@ class TarWriter:
         xattrs: dict[str, bytes] | None = None,
     ) -> None:
         uid, gid = there.st_uid, there.st_gid
-        seconds, fraction = divmod(there.st_mtime_ns, _SECOND)
+        mtime = there.st_mtime_ns if self._latest is None else min(there.st_mtime_ns, self._latest)
+        seconds, fraction = divmod(mtime, _SECOND)
         if self._whole_seconds:
             fraction = 0
         records: dict[str, bytes] = {_XATTR + key: value for key, value in xattrs.items()} if xattrs else {}
         if fraction or not 0 <= seconds <= _OCTAL_SIZE:
-            records["mtime"] = _decimal(there.st_mtime_ns if fraction else seconds * _SECOND)
+            records["mtime"] = _decimal(mtime if fraction else seconds * _SECOND)
         if uid > _OCTAL_ID:
             records["uid"] = b"%d" % uid
         if gid > _OCTAL_ID:

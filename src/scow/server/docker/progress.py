@@ -6,16 +6,27 @@ The head goes out with the first line: what fails before has its own status; wha
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from scow.api.image import ErrorDetail, ErrorLine, Progress, ProgressDetail, Pushed, PushedLine, SentenceLine
+from scow.api.image import (
+    BuiltId,
+    BuiltLine,
+    ErrorDetail,
+    ErrorLine,
+    Progress,
+    ProgressDetail,
+    Pushed,
+    PushedLine,
+    SentenceLine,
+)
 from scow.api.values import UNSET
 from scow.background import spawn
+from scow.build.request import StepFailed
 from scow.engine.ports import PullProgress, PushedTag
 from scow.errors import ScowError
-from scow.model.transfer import Sentence
+from scow.model.transfer import Built, Sentence
 from scow.server.docker.call import Call, encode
 from scow.server.http.request import Stream
 
-Step = PullProgress | PushedTag | Sentence
+Step = PullProgress | PushedTag | Sentence | Built
 Work = Callable[[Callable[[Step], None]], Awaitable[object]]
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -86,7 +97,8 @@ async def _finish(call: Call, error: ScowError | None, stream: Stream | None) ->
     if error is not None:
         if stream is None:
             raise error
-        last = ErrorLine(ErrorDetail(error.message), error.message)
+        code = error.exit_code if isinstance(error, StepFailed) else UNSET
+        last = ErrorLine(ErrorDetail(code, error.message), error.message)
         await stream.write(encode(last) + b"\r\n")
     stream = stream or call.stream()
     await stream.end()
@@ -96,6 +108,8 @@ def line(step: Step) -> bytes:
     """One step, as Docker writes it."""
     if isinstance(step, Sentence):
         return encode(SentenceLine(step.text)) + b"\r\n"
+    if isinstance(step, Built):
+        return encode(BuiltLine(BuiltId(step.image_id))) + b"\r\n"
     if isinstance(step, PushedTag):
         return encode(PushedLine(ProgressDetail(), Pushed(step.tag, step.digest, step.size))) + b"\r\n"
     wire = Progress(step.status)

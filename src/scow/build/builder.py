@@ -1,0 +1,110 @@
+"""The builder of one data root: scratch space, cache, and builds. What only a build needs is imported by the first one."""
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from scow.build.request import BuildRequest, Images, Runner, Tell
+from scow.errors import InvalidArgument, ScowError
+from scow.images.parts import Parts
+from scow.metadata.builds import StepRow
+from scow.metadata.database import Database
+from scow.model.image import Image
+
+if TYPE_CHECKING:
+    from scow.build.cache import StepCache
+    from scow.build.context import Context
+
+_DOCKERFILE_LIMIT = 16 << 20
+
+
+class Builder:
+    """Any number of builds at the same time."""
+
+    def __init__(self, database: Database, parts: Parts, images: Images, rows: Sequence[StepRow]) -> None:
+        """`rows` are those of the database; what they count on is held by parts.kept until the cache is there."""
+        self._database = database
+        self._parts = parts
+        self._images = images
+        self._rows = rows
+        self._cache: StepCache | None = None
+
+    @property
+    def cache(self) -> "StepCache":
+        if self._cache is None:
+            from scow.build.cache import StepCache
+
+            self._cache = StepCache(self._database, self._parts, self._rows)
+            self._parts.kept.close()
+            self._rows = ()
+        return self._cache
+
+    async def receive(self, archive: AsyncIterator[bytes]) -> "Context":
+        """The context that a client sends, plain or compressed. The caller closes it."""
+        from scow.build.context import Context
+        from scow.images.pipe import through
+
+        parts = self._parts
+        context = Context(f"{parts.scratch}/context-{secrets.token_hex(8)}")
+        try:
+            await through(archive, lambda read: parts.submit(context.read_archive, read, parts.limits))
+        except BaseException:
+            context.close()
+            raise
+        return context
+
+    async def build(
+        self,
+        request: BuildRequest,
+        context: "Context",
+        runner: Runner,
+        check_signal: Callable[[str], object],
+        tell: Tell,
+    ) -> Image:
+        """Build, and name the image. Errors before the first word to `tell` are the request's."""
+        from scow.build.files import Stamp
+        from scow.build.frontend import parser
+        from scow.build.solver import Build
+        from scow.build.work import Work
+
+        text = context.read(request.dockerfile, _DOCKERFILE_LIMIT)
+        if text is None:
+            raise CannotLocate(f"Cannot locate specified Dockerfile: {request.dockerfile}")
+        dockerfile = parser.parse(_text(text), request.dockerfile)
+        context.hide(request.dockerfile)
+        stamp = Stamp(int(time.time())) if request.stamp is None else Stamp(request.stamp, pinned=True)
+        directory = f"{self._parts.scratch}/build-{secrets.token_hex(8)}"
+        os.mkdir(directory, 0o700)
+        with ExitStack() as holding:
+            holding.callback(shutil.rmtree, directory, ignore_errors=True)
+            work = Work(
+                request,
+                context,
+                self._parts,
+                self.cache,
+                self._images,
+                runner,
+                stamp,
+                directory,
+                check_signal,
+                holding,
+            )
+            try:
+                return await Build(work, dockerfile).run(tell)
+            finally:
+                self.cache.flush_soon()
+
+
+class CannotLocate(ScowError):
+    """The context has no such Dockerfile."""
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.removeprefix(b"\xef\xbb\xbf").decode()
+    except UnicodeDecodeError:
+        raise InvalidArgument("the Dockerfile is not UTF-8") from None

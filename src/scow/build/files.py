@@ -1,0 +1,206 @@
+"""The files that one COPY or ADD puts over a root file system, and the layer that they make."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from scow.build.tree import Node, Path, Tree, resolve, text, walk
+from scow.errors import InvalidArgument
+from scow.images.archive import entry as kinds
+from scow.images.archive.writer import Emit, TarWriter
+
+_FLAGS = {
+    kinds.FILE: b"0",
+    kinds.SYMLINK: b"2",
+    kinds.CHARACTER: b"3",
+    kinds.BLOCK: b"4",
+    kinds.DIRECTORY: b"5",
+    kinds.FIFO: b"6",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The time of a build in whole seconds: nothing that it makes is younger. `pinned`: it was asked for
+    (SOURCE_DATE_EPOCH), and what comes from a context has exactly it, for a context's own times are those of a checkout.
+    """
+
+    seconds: int
+    pinned: bool = False
+
+    @property
+    def nanoseconds(self) -> int:
+        return self.seconds * 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file to be: its attributes, and whose content it has. `below`: a directory that is there, named for its children's
+    sake only.
+    """
+
+    node: Node
+    tree: Tree | None = None
+    path: Path = ()
+    below: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """What --chown and --chmod say; None keeps what the source has. `chown`: the directory that things are copied into
+    gets the owner, too.
+    """
+
+    uid: int | None = 0
+    gid: int | None = 0
+    mode: int | None = None
+    chown: bool = False
+
+
+class Files:
+    """What is put where, in the order of the calls; later ones win. `lower` is the root file system as it is."""
+
+    def __init__(self, lower: Tree, stamp: Stamp, ownership: Ownership, *, from_context: bool) -> None:
+        self._lower = lower
+        self._stamp = stamp
+        self._ownership = ownership
+        self._exact = from_context and stamp.pinned
+        self._items: dict[Path, Item] = {}
+
+    def target(self, path: str) -> Path:
+        """A path of the root file system, its links resolved."""
+        return resolve(self._lower, os.fsencode(path))
+
+    def is_directory(self, path: Path) -> bool:
+        found = self._items[path].node if path in self._items else self._lower.find(path)
+        return found is not None and found.is_directory
+
+    def parents(self, path: Path) -> None:
+        """The directories on the way to `path`, made where they are missing: root's, 0755."""
+        for end in range(len(path)):
+            self.directory(path[:end], owned=False)
+
+    def directory(self, path: Path, *, owned: bool) -> None:
+        """A directory that is there, or a new one with the wanted owner when `owned`."""
+        item = self._items.get(path)
+        if item is None:
+            found = self._lower.find(path)
+            if found is None or not path:
+                below = found is not None
+                node = found or Node(kinds.DIRECTORY, 0o755, mtime=self._stamp.nanoseconds)
+                self._items[path] = Item(node, below=below)
+            elif found.is_directory:
+                self._items[path] = Item(found, below=True)
+            else:
+                raise InvalidArgument(f"cannot copy to non-directory: {text(path)}")
+            item = self._items[path]
+        elif not item.node.is_directory:
+            raise InvalidArgument(f"cannot copy to non-directory: {text(path)}")
+        if owned:
+            self._items[path] = replace(item, node=self._own(item.node), below=False)
+
+    def file(self, path: Path, tree: Tree, source: Path, node: Node) -> None:
+        """One file of a tree."""
+        self.parents(path)
+        self._place(path, Item(self._made(node), tree, source))
+
+    def contents(self, path: Path, tree: Tree, source: Path, skip: "frozenset[Path]" = frozenset()) -> None:
+        """What a directory of a tree holds, into the directory `path`."""
+        self.parents(path)
+        self.directory(path, owned=self._ownership.chown)
+        for inner, node in walk(tree, source):
+            if inner not in skip:
+                self._place((*path, *inner), Item(self._made(node), tree, (*source, *inner)))
+
+    def _place(self, path: Path, item: Item) -> None:
+        before = self._items.get(path)
+        if before is not None and before.node.is_directory and not item.node.is_directory:
+            for other in [other for other in self._items if other[: len(path)] == path]:
+                del self._items[other]
+        self._items[path] = item
+
+    def _made(self, node: Node) -> Node:
+        stamp = self._stamp.nanoseconds
+        mode = self._ownership.mode
+        if mode is None or node.kind == kinds.SYMLINK:
+            mode = node.mode
+            if self._ownership.uid is not None and node.kind == kinds.FILE:
+                mode &= ~_given_up(mode)
+        return replace(self._own(node), mtime=stamp if self._exact else min(node.mtime, stamp), mode=mode)
+
+    def _own(self, node: Node) -> Node:
+        owner = self._ownership
+        return replace(
+            node,
+            uid=node.uid if owner.uid is None else owner.uid,
+            gid=node.gid if owner.gid is None else owner.gid,
+        )
+
+    # ------------------------------------------------------------ what comes of it
+
+    def sorted(self) -> Iterator[tuple[Path, Item]]:
+        for path in sorted(self._items):
+            yield path, self._items[path]
+
+    def digest(self) -> str:
+        """Of all that is put, in hexadecimal; times do not count. Runs in a thread: contents of layers are read."""
+        whole = hashlib.sha256()
+        for path, item in self.sorted():
+            if item.below:
+                continue
+            node = item.node
+            content = node.digest
+            if node.kind == kinds.FILE and not content and item.tree is not None:
+                one = hashlib.sha256()
+                for chunk in item.tree.content(item.path):
+                    one.update(chunk)
+                content = one.hexdigest()
+            fields = (
+                b"/".join(path),
+                node.kind.encode(),
+                b"%o %d %d %d %d" % (node.mode, node.uid, node.gid, *node.device),
+                node.target,
+                content.encode(),
+                *(key.encode() + b"=" + value for key, value in sorted((node.xattrs or {}).items())),
+            )
+            for piece in fields:
+                whole.update(b"%d:" % len(piece) + piece)
+            whole.update(b"\n")
+        return whole.hexdigest()
+
+    def write(self, emit: Emit) -> None:
+        """The layer as an archive. Runs in a thread."""
+        writer = TarWriter(emit)
+        for path, item in self.sorted():
+            node = item.node
+            if not path and item.below:
+                continue
+            name = b"/".join(path) + (b"/" if node.is_directory else b"")
+            writer.member(
+                name,
+                _FLAGS[node.kind],
+                Attributes(node.mode, node.uid, node.gid, node.mtime),
+                size=node.size,
+                target=node.target,
+                device=node.device,
+                xattrs=node.xattrs,
+                content=item.tree.content(item.path) if item.tree is not None and node.size else iter(()),
+            )
+        writer.end()
+
+
+def _given_up(mode: int) -> int:
+    """The bits that a file loses when its owner changes: setuid, and setgid where the group may execute it."""
+    return stat.S_ISUID | (stat.S_ISGID if mode & stat.S_IXGRP else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What the archive writer wants to know of a file, under stat's names."""
+
+    st_mode: int
+    st_uid: int
+    st_gid: int
+    st_mtime_ns: int

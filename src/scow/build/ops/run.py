@@ -1,0 +1,120 @@
+"""RUN: a process on top of the layers, and what it has changed as one more."""
+
+import codecs
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from scow.build import history
+from scow.build.cache import Step
+from scow.build.frontend import heredocs
+from scow.build.frontend.commands import Run
+from scow.build.ops import mounts
+from scow.build.request import Execution, StepFailed
+from scow.build.scope import Scope
+from scow.build.state import State
+from scow.build.work import Work
+from scow.errors import Unsupported
+
+_RED, _PLAIN = "\x1b[91m", "\x1b[0m"
+HOSTNAME = "buildhost"
+"""The same for every build: a container's id in a file would make each image another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A RUN with everything that decides what comes of it."""
+
+    key: str
+    created_by: str
+    argv: tuple[str, ...]
+    environment: tuple[str, ...]
+    command: Run
+    attached: mounts.Attached
+
+
+def prepare(work: Work, command: Run, state: State, scope: Scope, attached: mounts.Attached) -> Prepared:
+    """Its key and its line in the history; nothing runs yet."""
+    if command.security not in ("", "sandbox"):
+        raise Unsupported(f"RUN --security={command.security} is not supported by scow")
+    if command.heredocs:
+        script, program = heredocs.script(command)
+        if program:
+            raise Unsupported("RUN with a document that begins with #! is not supported by scow yet")
+        argv = (*history.shell_of(state.config), script)
+    elif command.shell:
+        argv = (*history.shell_of(state.config), *command.command)
+    else:
+        argv = command.command
+    shown = scope.shown(state.config)
+    created_by = " ".join((f"|{len(shown)}", *shown, *argv) if shown else argv)
+    limits = work.request.limits
+    key = work.key(
+        "run",
+        state.top,
+        argv,
+        state.config.env,
+        shown,
+        state.config.user,
+        state.config.working_dir,
+        command.network,
+        limits.network,
+        limits.extra_hosts,
+        attached.key,
+    )
+    environment = (*state.config.env, *shown, *scope.hidden(state.config), *attached.environment)
+    return Prepared(key, created_by, argv, environment, command, attached)
+
+
+async def run(work: Work, prepared: Prepared, state: State, say: Callable[[str], None]) -> Step:
+    """Run it, and keep the layer. StepFailed with Docker's sentence when its code is not 0."""
+    limits = work.request.limits
+    if prepared.command.network not in ("", "default"):
+        limits = replace(limits, network=prepared.command.network)
+    config = replace(
+        state.config,
+        hostname=HOSTNAME,
+        env=prepared.environment,
+        entrypoint=None,
+        cmd=prepared.argv,
+        exposed_ports=(),
+        volumes=(),
+        healthcheck=None,
+    )
+    execution = Execution(secrets.token_hex(32), state.chain, config, limits, prepared.attached.points)
+    short = execution.id[:12]
+    say(f" ---> Running in {short}\n")
+    gone = f" ---> Removed intermediate container {short}\n"
+    try:
+        code = await work.runner.run(execution, _Output(say))
+        if code:
+            if work.request.remove_failed:
+                say(gone)
+            words = " ".join(prepared.argv)
+            raise StepFailed(f"The command '{words}' returned a non-zero code: {code}", code)
+        step = await work.layer(
+            prepared.key,
+            state,
+            prepared.created_by,
+            lambda emit: work.runner.write_changes(execution, emit, work.stamp.nanoseconds),
+        )
+    finally:
+        await work.runner.discard(execution)
+    if work.request.remove:
+        say(gone)
+    return step
+
+
+class _Output:
+    """Bytes of the two streams to text; errors are red, as the classic builder shows them. A character that is cut in two
+    waits for its rest.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._decoders = {error: codecs.getincrementaldecoder("utf-8")("replace") for error in (False, True)}
+
+    def __call__(self, error: bool, data: bytes) -> None:
+        text = self._decoders[error].decode(data)
+        if text:
+            self._say(f"{_RED}{text}{_PLAIN}" if error else text)

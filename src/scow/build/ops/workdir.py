@@ -1,0 +1,21 @@
+"""WORKDIR: the directory is made where it is missing."""
+
+from collections.abc import Callable
+
+from scow.build.files import Files, Ownership
+from scow.build.state import State
+from scow.build.work import Work
+from scow.images.archive.writer import Emit
+
+
+def missing(work: Work, state: State, path: str) -> Callable[[Emit], None] | None:
+    """What writes the layer with the directory; None when it is there. Runs in a thread."""
+    lower = work.tree(state.chain)
+    files = Files(lower, work.stamp, Ownership(), from_context=False)
+    target = files.target(path)
+    node = lower.find(target)
+    if node is not None and node.is_directory or not target:
+        return None
+    files.parents(target)
+    files.directory(target, owned=False)
+    return files.write

@@ -1,0 +1,108 @@
+"""What a client asks of a build, and what it is told while the build goes on."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from scow.errors import ScowError
+from scow.model.container import ContainerConfig, Resources, Ulimit
+from scow.model.image import Image
+from scow.model.mounts import MountPoint
+from scow.model.transfer import Built, Credentials, PullProgress, Sentence
+from scow.oci.platform import Platform
+from scow.oci.reference import Reference
+
+Finder = Callable[[str], Credentials | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """What RUN's processes get, beside what every container has. `network` "" is the default bridge."""
+
+    network: str = ""
+    resources: Resources = field(default_factory=Resources)
+    shm_size: int = 0
+    ulimits: tuple[Ulimit, ...] = ()
+    cgroup_parent: str = ""
+    security_opt: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """One build. `arguments` with None are asked for, but have no value. `stamp`: SOURCE_DATE_EPOCH in Unix seconds.
+    `remove` and `remove_failed` decide what is said of containers of steps; none is ever kept.
+
+    `credentials` gives those for a registry's host. `secrets` by id; they are in no key, no history and no layer.
+    """
+
+    dockerfile: str = "Dockerfile"
+    names: tuple[Reference, ...] = ()
+    arguments: Mapping[str, str | None] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    target: str = ""
+    platform: Platform | None = None
+    pull: bool = False
+    use_cache: bool = True
+    cache_from: tuple[str, ...] = ()
+    remove: bool = True
+    remove_failed: bool = False
+    stamp: int | None = None
+    limits: RunLimits = field(default_factory=RunLimits)
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    credentials: Finder = lambda _: None
+
+
+Told = Sentence | Built | PullProgress
+Tell = Callable[[Told], None]
+
+
+class StepFailed(ScowError):
+    """A RUN that ended with a code other than 0."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One RUN. `id` names its writable layer until it is discarded; `chain` is what lies below it."""
+
+    id: str
+    chain: tuple[str, ...]
+    config: ContainerConfig
+    limits: RunLimits
+    mounts: tuple[MountPoint, ...] = ()
+
+
+class Runner(Protocol):
+    """Runs a step's process in a container that nobody else sees.
+
+    Lifecycle of an execution: run() once, whatever comes of it; then write_changes() any number of times; discard() once.
+    """
+
+    async def run(self, execution: Execution, output: Callable[[bool, bytes], None]) -> int:
+        """The exit code. `output` gets (whether it is the error stream, bytes). StartFailure when nothing could be started;
+        a cancelled caller's process is killed and gone when this returns.
+        """
+
+    def write_changes(self, execution: Execution, emit: Callable[[bytes], object], latest: int) -> None:
+        """In a thread: what the process has changed, as a layer archive with nothing younger than `latest` (ns)."""
+
+    async def discard(self, execution: Execution) -> None:
+        """Remove the writable layer and all that was made for the process."""
+
+
+class Images(Protocol):
+    """The images that FROM and --from name."""
+
+    def resolve(self, name: str) -> Image: ...
+
+    async def pull(
+        self,
+        reference: Reference,
+        platform: str,
+        credentials: Credentials | None,
+        progress: Callable[[PullProgress], None],
+    ) -> Image: ...

@@ -1,0 +1,89 @@
+"""The whole of a build: the stages that the target needs, at the same time where they do not need each other."""
+
+import asyncio
+from collections.abc import Awaitable
+
+from scow.background import spawn
+from scow.build import export, start
+from scow.build.frontend.commands import Dockerfile
+from scow.build.graph import Plan, plan, stage_index
+from scow.build.output import Outputs
+from scow.build.request import Tell
+from scow.build.scope import Arguments, Scope, outer
+from scow.build.stage import StageBuild
+from scow.build.state import State
+from scow.build.work import Work
+from scow.errors import InvalidArgument, ScowError
+from scow.model.image import Image
+from scow.model.transfer import Sentence
+from scow.oci.platform import host_platform
+
+
+class Build:
+    """One build of a parsed Dockerfile. Use: prepare (its errors have a status), then run once."""
+
+    def __init__(self, work: Work, dockerfile: Dockerfile) -> None:
+        request = work.request
+        self._work = work
+        self._dockerfile = dockerfile
+        self._arguments = Arguments(request.arguments, request.platform or host_platform())
+        self._outer = outer(self._arguments, dockerfile.arguments, dockerfile.escape)
+        labels = sorted(request.labels.items())
+        self.plan: Plan = plan(dockerfile, request.target, self._outer, labels)
+        self._stages: dict[int, asyncio.Task[State]] = {}
+
+    async def run(self, tell: Tell) -> Image:
+        """The image of the target, with its names. What fails is raised; nothing but cached steps is left of it then."""
+        outputs = Outputs(tell, list(self.plan.stages), self.plan.steps)
+        for number, argument in enumerate(self._dockerfile.arguments, 1):
+            tell(Sentence(f"Step {number}/{self.plan.steps} : {argument.text}"))
+            tell(Sentence("\n"))
+        for index in self.plan.stages:
+            self._stages[index] = spawn(self._stage(index, outputs), f"stage-{index}", awaited=True)
+        try:
+            await asyncio.wait(self._stages.values(), return_when=asyncio.FIRST_EXCEPTION)
+            failed = [
+                task for task in self._stages.values() if task.done() and not task.cancelled() and task.exception()
+            ]
+            if failed:
+                raise failed[0].exception() or AssertionError
+        finally:
+            for task in self._stages.values():
+                task.cancel()
+            await asyncio.gather(*self._stages.values(), return_exceptions=True)
+        state = self._stages[self.plan.target].result()
+        image = await export.image(self._work, state)
+        unused = self._arguments.unused()
+        if unused:
+            tell(Sentence(f"[Warning] One or more build-args [{' '.join(unused)}] were not consumed\n"))
+        return image
+
+    async def _stage(self, index: int, outputs: Outputs) -> State:
+        planned = self.plan.stages[index]
+        voice = outputs.voice(index)
+        scope = Scope(self._arguments, self._outer.values, self._dockerfile.escape)
+
+        async def others(name: str) -> State:
+            found = stage_index(self._dockerfile.stages[:index], name)
+            if found is not None:
+                return await self._solved(found)
+            if name.isascii() and name.isdigit():
+                raise InvalidArgument(f"invalid from flag value {name}: index out of bounds")
+            return await start.image(self._work, name, "", voice)
+
+        def base() -> Awaitable[State]:
+            if planned.start is not None:
+                return self._solved(planned.start)
+            return start.image(self._work, planned.image, planned.platform, voice)
+
+        try:
+            return await StageBuild(self._work, planned, scope, voice, others).solve(base)
+        except ScowError:
+            if not any(task.done() and not task.cancelled() and task.exception() for task in self._stages.values()):
+                voice.failed()
+            raise
+
+    async def _solved(self, index: int) -> State:
+        if index not in self._stages:
+            raise InvalidArgument(f"stage {index} is named by a trigger of a base image, and is not built")
+        return await asyncio.shield(self._stages[index])

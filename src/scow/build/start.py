@@ -1,0 +1,53 @@
+"""FROM: the state that an image, or nothing at all, begins with."""
+
+from scow.build.configure import Settings
+from scow.build.output import Voice
+from scow.build.state import State
+from scow.build.work import Work
+from scow.errors import NotFound
+from scow.images.commit import seconds_of
+from scow.model.image import Image
+from scow.oci.platform import Platform, host_platform
+from scow.oci.reference import Reference
+
+SCRATCH = "scratch"
+
+
+async def image(work: Work, name: str, platform: str, voice: Voice) -> State:
+    """The state of an image, pulled when it is not here or must be fresh. It is held until the work is over."""
+    wanted = Platform.parse(platform) if platform else work.request.platform
+    if name == SCRATCH:
+        return State(wanted or host_platform())
+    found = None if work.request.pull else _local(work, name, wanted)
+    if found is None:
+        reference = Reference.parse(name).with_default_tag()
+        credentials = work.request.credentials(reference.domain)
+        found = await work.images.pull(reference, str(wanted or ""), credentials, voice.tell)
+    return await _state(work, found)
+
+
+def _local(work: Work, name: str, wanted: Platform | None) -> Image | None:
+    try:
+        found = work.images.resolve(name)
+    except NotFound:
+        return None
+    have = Platform.normalised(found.os, found.architecture, found.variant)
+    return found if wanted is None or wanted.runs(have) is not None else None
+
+
+async def _state(work: Work, found: Image) -> State:
+    parts = work.parts
+    work.hold([*found.chain_ids, *parts.catalog.blobs_of(found.id)])
+    row = parts.catalog.require(found.id)
+    manifest, _ = await parts.run(parts.manifest, row)
+    config = parts.catalog.config(found.id)
+    return State(
+        platform=Platform(found.os, found.architecture, found.variant),
+        base=found,
+        settings=Settings(found.config, found.author),
+        chain=tuple(str(chain_id) for chain_id in found.chain_ids),
+        diff_ids=tuple(str(diff_id) for diff_id in found.diff_ids),
+        layers=tuple(manifest.layers),
+        history=tuple(config.history),
+        stamp=seconds_of(found.created),
+    )

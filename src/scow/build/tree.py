@@ -1,0 +1,261 @@
+"""Trees that a build copies from: a context, or the layers of an image seen as one.
+
+Paths are tuples of names from the tree's root down, and links are resolved here, name by name, within the tree: nothing that a
+Dockerfile, a context or an image says is ever looked up by a path of the host (CVE-2019-14271, CVE-2024-23652).
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from scow.errors import InvalidArgument
+from scow.images.archive import entry as kinds
+from scow.images.archive.writer import xattrs_of
+from scow.images.merged import FILE, View
+
+Path = tuple[bytes, ...]
+_LINKS = 255
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One file: `kind` is a word of archive.entry. `digest` is the sha256 of the content where it is known, else "". `mtime`
+    is in Unix nanoseconds.
+    """
+
+    kind: str
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    mtime: int = 0
+    target: bytes = b""
+    device: tuple[int, int] = (0, 0)
+    xattrs: dict[str, bytes] | None = None
+    digest: str = ""
+    offset: int = field(default=0, compare=False)
+
+    @property
+    def is_directory(self) -> bool:
+        return self.kind == kinds.DIRECTORY
+
+
+class Tree(Protocol):
+    """What can be copied from. Methods run in threads; `find`, `names` and `content` take paths without links in them."""
+
+    def find(self, path: Path) -> Node | None:
+        """What is there, links not followed."""
+
+    def names(self, path: Path) -> Sequence[bytes]:
+        """What a directory holds, in byte order."""
+
+    def content(self, path: Path) -> Iterator[bytes]:
+        """A file's bytes."""
+
+
+def split(path: bytes) -> Path:
+    """The names of a path; "." and empty ones are dropped, ".." goes up, never above the root."""
+    names: list[bytes] = []
+    for name in path.split(b"/"):
+        if name == b"..":
+            del names[-1:]
+        elif name not in (b"", b"."):
+            names.append(name)
+    return tuple(names)
+
+
+def text(path: Path) -> str:
+    """As the user would write it, from the root."""
+    return "/" + os.fsdecode(b"/".join(path))
+
+
+def resolve(tree: Tree, path: bytes, *, follow: bool = True) -> Path:
+    """The path without links, as a process whose root is the tree would go. What is not there is taken as it stands; the last
+    name's link counts only with `follow`. InvalidArgument for a loop.
+    """
+    todo = path.split(b"/")[::-1]
+    done: list[bytes] = []
+    links = 0
+    while todo:
+        name = todo.pop()
+        if name in (b"", b"."):
+            continue
+        if name == b"..":
+            del done[-1:]
+            continue
+        node = tree.find((*done, name))
+        if node is not None and node.kind == kinds.SYMLINK and (todo or follow):
+            links += 1
+            if links > _LINKS:
+                raise InvalidArgument(f"too many links at {os.fsdecode(path)!r}")
+            if node.target.startswith(b"/"):
+                done.clear()
+            todo.extend(node.target.split(b"/")[::-1])
+            continue
+        done.append(name)
+    return tuple(done)
+
+
+def walk(tree: Tree, path: Path) -> Iterator[tuple[Path, Node]]:
+    """Everything below a directory, parents before what they hold, in byte order of the names; paths relative to it."""
+    waiting: list[Path] = [(name,) for name in reversed(tree.names(path))]
+    while waiting:
+        inner = waiting.pop()
+        node = tree.find((*path, *inner))
+        if node is None:
+            continue
+        yield inner, node
+        if node.is_directory:
+            waiting.extend((*inner, name) for name in reversed(tree.names((*path, *inner))))
+
+
+def matches(tree: Tree, pattern: bytes) -> list[Path]:
+    """The paths that a pattern with `*`, `?`, `[...]` (none of which is a slash) leads to, sorted; links on the way count."""
+    found: list[Path] = [()]
+    for part in split(pattern):
+        following: list[Path] = []
+        for path in found:
+            here = resolve(tree, b"/".join(path))
+            if not is_pattern(part):
+                if tree.find((*here, part)) is not None:
+                    following.append((*here, part))
+                continue
+            node = tree.find(here) if here else None
+            if here and (node is None or not node.is_directory):
+                continue
+            test = _translate(part)
+            following.extend((*here, name) for name in tree.names(here) if test.fullmatch(name))
+        found = following
+    return sorted(found)
+
+
+def is_pattern(text: bytes) -> bool:
+    """Whether a path has something of a pattern."""
+    return any(mark in text for mark in (b"*", b"?", b"[", b"\\"))
+
+
+def _translate(part: bytes) -> "re.Pattern[bytes]":
+    """One name of a pattern, by the rules of Go's path matching: a backslash quotes, `[^…]` is none of these."""
+    out, at = b"", 0
+    while at < len(part):
+        char = part[at : at + 1]
+        at += 1
+        if char == b"*":
+            out += b".*"
+        elif char == b"?":
+            out += b"."
+        elif char == b"\\" and at < len(part):
+            out += re.escape(part[at : at + 1])
+            at += 1
+        elif char == b"[" and b"]" in part[at + 1 :]:
+            end = part.index(b"]", at + 1)
+            inner = part[at:end].replace(b"\\", b"\\\\")
+            if inner[:1] in (b"^", b"!"):
+                inner = b"^" + inner[1:]
+            out += b"[" + inner.replace(b"[", b"\\[") + b"]"
+            at = end + 1
+        else:
+            out += re.escape(char)
+    try:
+        return re.compile(out, re.DOTALL)
+    except re.error:
+        raise InvalidArgument(f"syntax error in pattern: {os.fsdecode(part)}") from None
+
+
+class LayersTree:
+    """The layers of an image (directories, top first) as one tree."""
+
+    def __init__(self, layers: Sequence[str]) -> None:
+        self._layers = tuple(layers)
+
+    def find(self, path: Path) -> Node | None:
+        with View.open(self._layers) as root:
+            if not path:
+                return _directory(root)
+            with _descend(root, path[:-1]) as view:
+                found = view.find(path[-1])
+                if found is None:
+                    return None
+                if stat.S_ISDIR(found.there.st_mode):
+                    with view.enter(path[-1]) as inner:
+                        return _directory(inner)
+                return _node(found.directory, path[-1], found.there)
+
+    def names(self, path: Path) -> Sequence[bytes]:
+        with View.open(self._layers) as root, _descend(root, path) as view:
+            return list(view.entries())
+
+    def content(self, path: Path) -> Iterator[bytes]:
+        with View.open(self._layers) as root, _descend(root, path[:-1]) as view:
+            found = view.find(path[-1])
+            if found is None:
+                raise FileNotFoundError(text(path))
+            fd = os.open(path[-1], FILE, dir_fd=found.directory)
+            try:
+                while chunk := os.read(fd, _CHUNK):
+                    yield chunk
+            finally:
+                os.close(fd)
+
+
+def _descend(view: View, path: Path) -> View:
+    """The directory `path`, without any fd when there is none. The caller closes it and `view`."""
+    here = view.enter(b".") if not path else view
+    for number, name in enumerate(path):
+        inner = here.enter(name)
+        if number:
+            here.close()
+        here = inner
+    return here
+
+
+def _directory(view: View) -> Node | None:
+    if view.top is None:
+        return None
+    there = os.fstat(view.top)
+    return Node(
+        kinds.DIRECTORY,
+        stat.S_IMODE(there.st_mode),
+        there.st_uid,
+        there.st_gid,
+        mtime=there.st_mtime_ns,
+        xattrs=xattrs_of(view.top),
+    )
+
+
+def _node(directory: int, name: bytes, there: os.stat_result) -> Node | None:
+    mode = there.st_mode
+    kind = _KINDS.get(stat.S_IFMT(mode))
+    if kind is None:  # a socket
+        return None
+    xattrs = None
+    if kind == kinds.FILE:
+        fd = os.open(name, FILE, dir_fd=directory)
+        try:
+            xattrs = xattrs_of(fd)
+        finally:
+            os.close(fd)
+    return Node(
+        kind,
+        stat.S_IMODE(mode),
+        there.st_uid,
+        there.st_gid,
+        there.st_size if kind == kinds.FILE else 0,
+        there.st_mtime_ns,
+        os.readlink(name, dir_fd=directory) if kind == kinds.SYMLINK else b"",
+        (os.major(there.st_rdev), os.minor(there.st_rdev)) if kind in (kinds.CHARACTER, kinds.BLOCK) else (0, 0),
+        xattrs,
+    )
+
+
+_KINDS = {
+    stat.S_IFREG: kinds.FILE,
+    stat.S_IFLNK: kinds.SYMLINK,
+    stat.S_IFIFO: kinds.FIFO,
+    stat.S_IFCHR: kinds.CHARACTER,
+    stat.S_IFBLK: kinds.BLOCK,
+}

@@ -1,0 +1,84 @@
+"""One build's surroundings: what every step of it may use."""
+
+import hashlib
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from scow.build.cache import Step, StepCache
+from scow.build.context import Context
+from scow.build.files import Stamp
+from scow.build.layers import Layer, make
+from scow.build.request import BuildRequest, Images, Runner
+from scow.build.state import State
+from scow.build.tree import LayersTree
+from scow.images.archive.writer import Emit
+from scow.images.parts import Parts
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """`directory` is for this build's files alone and goes with it. `check_signal` raises for a signal that does not exist.
+    `holding` is closed when the build is over.
+    """
+
+    request: BuildRequest
+    context: Context
+    parts: Parts
+    cache: StepCache
+    images: Images
+    runner: Runner
+    stamp: Stamp
+    directory: str
+    check_signal: Callable[[str], object]
+    holding: ExitStack
+
+    def tree(self, chain: Sequence[str]) -> LayersTree:
+        """The root file system that a chain of layers makes."""
+        layers = self.parts.catalog.layers
+        return LayersTree([self.parts.trees.path(layers[chain_id].directory) for chain_id in reversed(chain)])
+
+    def key(self, *fields: object) -> str:
+        """A step's key: its fields, and the time when one was asked for."""
+        pinned = self.stamp.seconds if self.stamp.pinned else None
+        return hashlib.sha256(repr((*fields, pinned)).encode("utf-8", "surrogateescape")).hexdigest()
+
+    def find(self, key: str) -> Step | None:
+        """What the step has made in an earlier build, unless the cache is not to be used."""
+        return self.cache.find(key) if self.request.use_cache else None
+
+    def hold(self, ids: Sequence[str]) -> None:
+        """Layers and blobs that stay until the build is over, whoever deletes images meanwhile."""
+        self.holding.enter_context(self.parts.catalog.hold(ids))
+
+    async def once(self, key: str, make: Callable[[], Coroutine[Any, Any, Step]]) -> tuple[Step, bool]:
+        """(the step of a key, whether it was there): from the cache, from another build that is at it, or made now. What it
+        has made stays until this build is over.
+        """
+        step = self.find(key)
+        cached = step is not None
+        if step is None and self.request.use_cache:
+            cached = self.cache.running.waiters(key) > 0
+            step = await self.cache.running.run(key, make, f"step-{key[:12]}")
+        elif step is None:
+            step = await make()
+        if step.layer is not None:
+            self.hold([step.layer.chain_id, step.layer.descriptor.digest])
+        return step, cached
+
+    async def layer(self, key: str, state: State, description: str, write: Callable[[Emit], None]) -> Step:
+        """The step's layer on top of `state`, remembered."""
+        kept: list[Step] = []
+
+        def keep(layer: Layer) -> None:
+            kept.append(self.remember(key, state, description, layer))
+
+        if await make(self.parts, state.diff_ids, write, keep) is None:
+            return self.remember(key, state, description, None)
+        return kept[0]
+
+    def remember(self, key: str, state: State, description: str, layer: Layer | None) -> Step:
+        step = Step(key, self.stamp.seconds, layer)
+        self.cache.add(step, state.top, description)
+        return step

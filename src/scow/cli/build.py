@@ -1,0 +1,313 @@
+"""`scow build`: an image from a Dockerfile and a context."""
+
+from __future__ import annotations
+
+import binascii
+import os
+
+from scow.cli.command import Command, Exit, environment
+from scow.cli.output import line, warn
+from scow.cli.progress import ProgressError
+from scow.cli.pulling import show
+from scow.cli.units import human_size
+from scow.client import credentials, jsontext
+from scow.client.upload import upload
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scow.cli.command import Session
+    from scow.cli.flags import Flags, Option
+    from scow.client.api import Response
+
+_OPTIONS: tuple[Option, ...] = (
+    ("add-host", "", "list", "", "Add a line to the hosts file of RUN (host:ip)"),
+    ("build-arg", "", "list", "", "Set a build argument (NAME=value, or NAME for the environment's value)"),
+    ("cache-from", "", "list", "", "Images whose layers may be used as cache"),
+    ("cgroup-parent", "", "string", "", "Parent cgroup of RUN"),
+    ("compress", "", "bool", "", "Compress the context with gzip on its way"),
+    ("cpu-period", "", "int64", "0", "CPU CFS period in microseconds"),
+    ("cpu-quota", "", "int64", "0", "CPU CFS quota in microseconds"),
+    ("cpu-shares", "c", "int64", "0", "CPU shares (relative weight)"),
+    ("cpuset-cpus", "", "string", "", "CPUs that may be used (0-3, 0,1)"),
+    ("cpuset-mems", "", "string", "", "Memory nodes that may be used (0-3, 0,1)"),
+    ("disable-content-trust", "", "bool", "true", ""),
+    ("file", "f", "string", "", "The Dockerfile (- for stdin); PATH/Dockerfile when not given"),
+    ("force-rm", "", "bool", "", ""),
+    ("iidfile", "", "string", "", "Write the image's ID to a file"),
+    ("isolation", "", "string", "", ""),
+    ("label", "", "list", "", "Set metadata on the image"),
+    ("memory", "m", "bytes", "0", "Memory limit of RUN"),
+    ("memory-swap", "", "swap", "0", "Limit of memory plus swap; -1 for unlimited swap"),
+    ("network", "", "string", "default", "Network of RUN"),
+    ("no-cache", "", "bool", "", "Do not use the build cache"),
+    ("platform", "", "string", "", "Platform of the image"),
+    ("progress", "", "string", "auto", "How the steps are shown (auto|plain|quiet)"),
+    ("pull", "", "bool", "", "Always try to pull a newer version of the base images"),
+    ("quiet", "q", "bool", "", "Print nothing but the image's ID"),
+    ("rm", "", "bool", "true", ""),
+    ("security-opt", "", "list", "", "Security options of RUN"),
+    ("shm-size", "", "bytes", "0", "Size of /dev/shm of RUN"),
+    ("squash", "", "bool", "", ""),
+    ("tag", "t", "list", "", "Name of the image, optionally with a tag (name:tag)"),
+    ("target", "", "string", "", "The stage to build"),
+    ("ulimit", "", "ulimit", "", "Limits of RUN (name=soft:hard)"),
+)
+_PROGRESS = ("auto", "plain", "quiet")
+_EPOCH = "SOURCE_DATE_EPOCH"
+_MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+_LONGEST_DOCKERFILE = 16 << 20
+
+
+def _build(session: Session, flags: Flags, args: list[str]) -> int:
+    progress = flags.text("progress")
+    if progress not in _PROGRESS:
+        raise Exit(1, f"invalid progress {progress}: use one of {', '.join(_PROGRESS)}")
+    quiet = flags.on("quiet") or progress == "quiet"
+    source, dockerfile, size = _context(flags, args[0])
+    if flags.on("compress"):
+        source = _compressed(source)
+    params = _parameters(session, flags, quiet)
+    params.append(("dockerfile", dockerfile))
+    headers = [("Content-Type", "application/x-tar"), *_credentials(session)]
+    response = upload(session.client, "POST", "/build", params, source, headers)
+    if not quiet and size is not None:
+        line(f"Sending build context to Docker daemon  {human_size(size(), 4)}")
+    seen: list[str] = []
+    try:
+        show(_Watched(response, seen), 1)  # type: ignore[arg-type]
+    except ProgressError as error:
+        warn(error.message)
+        return error.status or 1
+    if flags.text("iidfile") and seen:
+        with open(flags.text("iidfile"), "w", encoding="ascii") as stream:
+            stream.write(seen[-1])
+    return 0
+
+
+class _Watched:
+    """An answer whose image ids are noted while it is shown."""
+
+    def __init__(self, response: Response, seen: list[str]) -> None:
+        self._response = response
+        self._seen = seen
+
+    def values(self) -> Iterator[dict[str, object]]:
+        for message in self._response.values():
+            aux = message.get("aux")
+            if isinstance(aux, dict) and aux.get("ID"):
+                self._seen.append(str(aux["ID"]))
+            elif str(message.get("stream", "")).startswith("sha256:"):
+                self._seen.append(str(message["stream"]).strip())
+            yield message
+
+
+def _parameters(session: Session, flags: Flags, quiet: bool) -> list[tuple[str, str]]:
+    if not flags.on("disable-content-trust"):
+        raise Exit(1, f"{session.program}: content trust is not supported")
+    params = [("t", name) for name in flags.items("tag")]
+    params += [("extrahosts", host) for host in flags.items("add-host")]
+    for option, name in _TEXTS.items():
+        if flags.text(option) not in ("", "0"):
+            params.append((name, flags.text(option)))
+    for option, name in _SWITCHES.items():
+        if flags.on(option):
+            params.append((name, "1"))
+    if not flags.on("rm"):
+        params.append(("rm", "0"))
+    if quiet:
+        params.append(("q", "1"))
+    for name, value in (
+        ("buildargs", _arguments(flags.items("build-arg"))),
+        ("labels", dict(label.partition("=")[::2] for label in flags.items("label"))),
+        ("cachefrom", [name for text in flags.items("cache-from") for name in text.split(",")]),
+        ("securityopt", flags.items("security-opt")),
+        ("ulimits", flags.items("ulimit")),
+    ):
+        if value:
+            params.append((name, jsontext.encode(value).decode()))
+    return params
+
+
+_TEXTS = {
+    "cgroup-parent": "cgroupparent",
+    "cpu-period": "cpuperiod",
+    "cpu-quota": "cpuquota",
+    "cpu-shares": "cpushares",
+    "cpuset-cpus": "cpusetcpus",
+    "cpuset-mems": "cpusetmems",
+    "isolation": "isolation",
+    "memory": "memory",
+    "memory-swap": "memswap",
+    "network": "networkmode",
+    "platform": "platform",
+    "shm-size": "shmsize",
+    "target": "target",
+}
+_SWITCHES = {"force-rm": "forcerm", "no-cache": "nocache", "pull": "pull", "squash": "squash"}
+
+
+def _arguments(words: list[str]) -> dict[str, str | None]:
+    """NAME=value; a bare NAME has the environment's value, or none. The time for reproducible images goes along."""
+    found: dict[str, str | None] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        found[name] = value if equals else environment(name) or None
+    if environment(_EPOCH):
+        found.setdefault(_EPOCH, environment(_EPOCH))
+    return found
+
+
+def _credentials(session: Session) -> list[tuple[str, str]]:
+    """X-Registry-Config: what is known for every registry, for the base images."""
+    if session.config is None:
+        return []
+    found = {}
+    for server in session.config.mapping("auths"):
+        known = credentials.load(session.config, server)
+        if known is not None:
+            entry = {"username": known.username, "password": known.password, "serveraddress": server}
+            found[server] = (
+                {"identitytoken": known.identity_token, "serveraddress": server} if known.identity_token else entry
+            )
+    if not found:
+        return []
+    packed = binascii.b2a_base64(jsontext.encode(found), newline=False).decode()
+    return [("X-Registry-Config", packed.replace("+", "-").replace("/", "_"))]
+
+
+# ------------------------------------------------------------ the context
+
+
+def _context(flags: Flags, given: str) -> tuple[Callable[[], bytes], str, Callable[[], int] | None]:
+    """(what gives the archive, the Dockerfile's name in it, what tells how much was sent)."""
+    file = flags.text("file")
+    if given == "-":
+        if file == "-":
+            raise Exit(1, "invalid argument: can't use stdin for both build context and dockerfile")
+        return _from_stdin(file)
+    if "://" in given or given.startswith("git@"):
+        raise Exit(1, "scow: building from a URL is not supported yet")
+    if not os.path.exists(given):
+        raise Exit(1, f"unable to prepare context: path {_quoted(given)} not found")
+    if not os.path.isdir(given):
+        raise Exit(1, f"unable to prepare context: context must be a directory: {given}")
+    extra: dict[str, bytes] = {}
+    if file == "-":
+        name = f".dockerfile.{os.urandom(10).hex()}"
+        extra[name] = _read_all(0)
+    else:
+        name = _place(given, file, extra)
+    rules_text = _ignore_text(given, name)
+    if extra and name in extra:
+        extra[".dockerignore"] = (rules_text or "").encode() + f"\n.dockerignore\n{name}\n".encode()
+    return _archive(given, rules_text, name, extra)
+
+
+def _archive(
+    root: str, rules_text: str | None, name: str, extra: dict[str, bytes]
+) -> tuple[Callable[[], bytes], str, Callable[[], int] | None]:
+    from scow.build.frontend.ignore import IgnoreRules
+    from scow.cli.build_context import Archive
+
+    rules = None
+    if rules_text is not None:
+        # the Dockerfile and the rules are always sent: the daemon keeps them from the steps
+        rules = IgnoreRules.parse(f"{rules_text}\n!.dockerignore\n!{name}\n")
+    archive = Archive(root, rules, extra)
+    return archive, name, lambda: archive.size
+
+
+def _place(root: str, file: str, extra: dict[str, bytes]) -> str:
+    """The Dockerfile's name in the context; one from elsewhere is put into it."""
+    path = file or os.path.join(root, "Dockerfile")
+    if not os.path.exists(path):
+        lower = os.path.join(root, "dockerfile")
+        if file or not os.path.exists(lower):
+            raise Exit(
+                1,
+                "unable to prepare context: unable to evaluate symlinks in Dockerfile path: "
+                f"lstat {os.path.abspath(path)}: no such file or directory",
+            )
+        path = lower
+    name = os.path.relpath(os.path.abspath(path), os.path.abspath(root))
+    if not name.startswith(".."):
+        return name
+    with open(path, "rb") as stream:
+        name = f".dockerfile.{os.urandom(10).hex()}"
+        extra[name] = stream.read(_LONGEST_DOCKERFILE)
+    return name
+
+
+def _ignore_text(root: str, dockerfile: str) -> str | None:
+    """The text of the Dockerfile's own .dockerignore, else of the context's; None without either."""
+    for name in (f"{dockerfile}.dockerignore", ".dockerignore"):
+        try:
+            with open(os.path.join(root, name), encoding="utf-8", errors="replace") as stream:
+                return stream.read()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    return None
+
+
+def _from_stdin(file: str) -> tuple[Callable[[], bytes], str, Callable[[], int] | None]:
+    """An archive, or a Dockerfile without a context."""
+    from scow.client.upload import from_descriptor
+
+    start = b""
+    while len(start) < 512:
+        piece = os.read(0, 1 << 16)
+        if not piece:
+            break
+        start += piece
+    if start.startswith(_MAGIC) or start[257:262] == b"ustar":
+        waiting, rest = [start], from_descriptor(0)
+        return lambda: waiting.pop() if waiting else rest(), file or "Dockerfile", None
+    from scow.cli.build_context import Archive
+
+    archive = Archive(None, None, {"Dockerfile": start + _read_all(0)})
+    return archive, "Dockerfile", lambda: archive.size
+
+
+def _read_all(fd: int) -> bytes:
+    parts = []
+    while piece := os.read(fd, 1 << 16):
+        parts.append(piece)
+    return b"".join(parts)
+
+
+def _compressed(source: Callable[[], bytes]) -> Callable[[], bytes]:
+    """The same bytes through gzip."""
+    import zlib
+
+    packer, ended = zlib.compressobj(1, zlib.DEFLATED, 31), False
+
+    def pack() -> bytes:
+        nonlocal ended
+        while not ended:
+            piece = source()
+            ended = not piece
+            packed = packer.compress(piece) if piece else packer.flush()
+            if packed:
+                return packed
+        return b""
+
+    return pack
+
+
+def _quoted(text: str) -> str:
+    from scow.cli.flags import go_quote
+
+    return go_quote(text)
+
+
+COMMAND = Command(
+    _build,
+    "[OPTIONS] PATH | URL | -",
+    "Build an image from a Dockerfile",
+    "image build, build, builder build",
+    _OPTIONS,
+    1,
+    1,
+)

@@ -1,0 +1,171 @@
+"""POST /build: an image from a context, in the classic builder's dialogue."""
+
+import binascii
+import posixpath
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+
+from scow.api.create import AuthBody
+from scow.api.host_config import Ulimit as WireUlimit
+from scow.build.request import BuildRequest, Finder, RunLimits
+from scow.engine.builds import build as building
+from scow.engine.ports import Credentials
+from scow.errors import InvalidArgument, ScowError, Unsupported
+from scow.model.container import Resources, Ulimit
+from scow.model.transfer import Sentence
+from scow.oci.platform import Platform
+from scow.oci.reference import Reference
+from scow.server.docker import query
+from scow.server.docker.call import Call
+from scow.server.docker.progress import Step, answer
+from scow.server.docker.registry import credentials_of
+
+_EPOCH = "SOURCE_DATE_EPOCH"
+_HUB = "https://index.docker.io/v1/"
+_MAX_HEADER = 1 << 20
+_URL_SAFE = str.maketrans("-_", "+/")
+_REFUSED = {
+    "squash": "squashing the layers of a build",
+    "session": "a build session",
+}
+
+
+async def build(call: Call) -> None:
+    """POST /build"""
+    request = _request(call)
+    quiet = call.flag("q")
+
+    async def work(tell: Callable[[Step], None]) -> None:
+        said: list[Step] = []
+        try:
+            image = await building.build(call.engine, request, _body(call), said.append if quiet else tell)
+        except ScowError:
+            for step in said:
+                tell(step)
+            raise
+        if quiet:
+            tell(Sentence(image.id + "\n"))
+
+    await answer(call, work, "build")
+
+
+async def _body(call: Call) -> AsyncIterator[bytes]:
+    while chunk := await call.request.next_chunk():
+        yield chunk
+
+
+def _request(call: Call) -> BuildRequest:
+    for name, what in _REFUSED.items():
+        if query.boolean(call.text(name)):
+            raise Unsupported(f"{what} ({name}) is not supported by scow")
+    if call.text("version") not in ("", "1"):
+        raise Unsupported(
+            f"builder version {call.text('version')} (a session of BuildKit) is not supported by scow: "
+            "use the classic builder's protocol (DOCKER_BUILDKIT=0) or scow build"
+        )
+    if call.text("isolation") not in ("", "default"):
+        raise InvalidArgument(f'unsupported isolation: "{call.text("isolation")}"')
+    if call.text("remote"):
+        raise Unsupported("building from a URL (remote) is not supported by scow yet")
+    if _json(call, "outputs", "outputs", list[Any]):
+        raise Unsupported("outputs of a build (outputs) are not supported by scow yet")
+    arguments = _json(call, "buildargs", "build args", dict[str, str | None]) or {}
+    return BuildRequest(
+        dockerfile=_dockerfile(call.text("dockerfile")),
+        names=_names(call.texts("t")),
+        arguments=arguments,
+        labels=_json(call, "labels", "labels", dict[str, str]) or {},
+        target=call.text("target"),
+        platform=Platform.parse(call.text("platform")) if call.text("platform") else None,
+        pull=call.flag("pull"),
+        use_cache=not call.flag("nocache"),
+        cache_from=tuple(_json(call, "cachefrom", "cache-from", list[str]) or ()),
+        remove=call.flag("rm", True),
+        remove_failed=call.flag("forcerm"),
+        stamp=_stamp(arguments.get(_EPOCH)),
+        limits=_limits(call),
+        credentials=_credentials(call),
+    )
+
+
+def _dockerfile(text: str) -> str:
+    """A path in the context; what leads out of it leads to its root."""
+    return posixpath.normpath("/" + (text or "Dockerfile")).lstrip("/")
+
+
+def _names(texts: list[str]) -> tuple[Reference, ...]:
+    names: dict[Reference, None] = {}
+    for text in texts:
+        if not text:
+            continue
+        reference = Reference.parse(text)
+        if reference.digest is not None:
+            raise InvalidArgument("build tag cannot contain a digest")
+        names[reference.with_default_tag()] = None
+    return tuple(names)
+
+
+def _json(call: Call, name: str, what: str, kind: Any) -> Any:
+    text = call.text(name)
+    if not text:
+        return None
+    try:
+        return msgspec.json.decode(text, type=kind | None)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise InvalidArgument(f"error reading {what}: {str(error)[:200]}") from None
+
+
+def _stamp(text: str | None) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise InvalidArgument(f"invalid {_EPOCH}: {text[:40]}")
+    return int(text)
+
+
+def _limits(call: Call) -> RunLimits:
+    def number(name: str) -> int:
+        return call.integer_or(name, 0) or 0
+
+    ulimits = _json(call, "ulimits", "ulimit settings", list[WireUlimit]) or []
+    return RunLimits(
+        network="" if call.text("networkmode") == "default" else call.text("networkmode"),
+        resources=Resources(
+            memory=number("memory"),
+            memory_swap=number("memswap"),
+            cpu_shares=number("cpushares"),
+            cpu_period=number("cpuperiod"),
+            cpu_quota=number("cpuquota"),
+            cpuset_cpus=call.text("cpusetcpus"),
+            cpuset_mems=call.text("cpusetmems"),
+        ),
+        shm_size=query.integer(call.text("shmsize"), "ParseInt") if call.text("shmsize") else 0,
+        ulimits=tuple(Ulimit(limit.Name, limit.Soft, limit.Hard) for limit in ulimits),
+        cgroup_parent=call.text("cgroupparent"),
+        security_opt=tuple(_json(call, "securityopt", "securityopts", list[str]) or ()),
+        extra_hosts=tuple(call.texts("extrahosts")),
+    )
+
+
+def _credentials(call: Call) -> Finder:
+    """The X-Registry-Config header: credentials by registry."""
+    text = call.request.headers.get("x-registry-config", "")
+    found: dict[str, AuthBody] = {}
+    if text and len(text) <= _MAX_HEADER:
+        try:
+            plain = text.translate(_URL_SAFE).rstrip("=")
+            raw = binascii.a2b_base64(plain + "=" * (-len(plain) % 4))
+            found = msgspec.json.decode(raw, type=dict[str, AuthBody])
+        except (binascii.Error, ValueError, msgspec.MsgspecError):
+            found = {}  # as in Docker: it is as if there were none
+
+    def find(domain: str) -> Credentials | None:
+        keys = (domain, f"https://{domain}", f"http://{domain}", *((_HUB,) if domain == "docker.io" else ()))
+        for key in keys:
+            if key in found:
+                return credentials_of(found[key])
+        return None
+
+    return find
