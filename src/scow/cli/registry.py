@@ -121,9 +121,7 @@ GROUPS = {
 }
 
 # Known to Docker's users and not there yet: refused by name.
-UNSUPPORTED = frozenset(
-    "buildx checkpoint compose config context node plugin secret service stack swarm trust".split()
-)
+UNSUPPORTED = frozenset("buildx checkpoint compose config context node plugin secret service stack swarm trust".split())
 UNSUPPORTED_IN_GROUP = {
     "container": frozenset(),
     "builder": frozenset(("prune",)),

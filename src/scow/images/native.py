@@ -38,9 +38,7 @@ class NativeSnapshots(OverlaySnapshots):
         latest: int | None = None,
     ) -> None:
         _, tree, _ = self.directories(container_id, chain_ids)
-        differ.write_difference(
-            tree, self._lowers(chain_ids), emit, placeholders=placeholders(ours), latest=latest
-        )
+        differ.write_difference(tree, self._lowers(chain_ids), emit, placeholders=placeholders(ours), latest=latest)
 
     def write_whole(self, container_id: str, chain_ids: Sequence[str], emit: Emit) -> None:
         _, tree, _ = self.directories(container_id, chain_ids)
