@@ -13,11 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import images
+from bench import images, traffic
 from bench.engines import Peer, parents, private, spawn, timed, tree
 from tests.harness.registry import Registry
 
 LINE = b"x" * 99 + b"\n"
+NETWORKS = ("none", "bridge")
 
 
 @dataclass
@@ -34,6 +35,13 @@ class Row:
 
     def add(self, column: str, value: float) -> None:
         self.columns.setdefault(column, []).append(value)
+
+    def measure(self, column: str, step: Callable[..., float], *arguments: object) -> None:
+        """Add a sample; a failure becomes a note."""
+        try:
+            self.add(column, step(*arguments))
+        except (RuntimeError, OSError, KeyError, ValueError) as error:
+            self.notes[column] = str(error)[:200]
 
     def median(self, column: str) -> float | None:
         values = self.columns.get(column)
@@ -82,6 +90,42 @@ class Bench:
             args = ["run", "--rm", "--network", network, "busybox", "true"]
             self.interleave(row, lambda _peer, cli, args=args: timed([*cli, *args]) * 1000)
 
+        row = self.row("run-cost", "the same: what the bridge costs more than none", "ms", goal="≤ 5 ms")
+
+        def difference(_peer: Peer, cli: list[str]) -> float:
+            none, bridge = (timed([*cli, "run", "--rm", "--network", name, "busybox", "true"]) for name in NETWORKS)
+            return (bridge - none) * 1000
+
+        self.interleave(row, difference, n=2 * self.n)
+
+    def row_traffic(self) -> None:
+        """Through a published port; podman is left out."""
+        seconds, engines = 1 if self.quick else 3, [peer for peer in self.peers if peer.name != "podman"]
+        beside, local, six = "from a machine beside", "from the host by 127.0.0.1", "from the host by [::1]"
+        rates = {
+            where: self.row(f"bytes-{number}", f"published port, {where}", "Gbit/s", "more", goal="1×")
+            for number, where in enumerate((beside, local, six))
+        }
+        trips = {
+            (where, what): self.row(f"trip-{number}-{what}", f"published port, {where}: {what}", "µs", goal="1×")
+            for number, where in enumerate((beside, local, six))
+            for what in ("round trip", "connection")
+        }
+        scripts = {"round trip": traffic.ASK, "connection": traffic.CONNECT}
+        with traffic.wire() as wire:
+            ways = {beside: (wire.enter, wire.address), local: ([], "127.0.0.1"), six: ([], "::1")}
+            for number, peer in enumerate(engines):
+                traffic.serve(peer, 33000 + 10 * number)
+            for _ in range(max(3, self.n // 3)):
+                for number, peer in enumerate(engines):
+                    port, column = 33000 + 10 * number, next(iter(peer.clients))
+                    for where, (enter, address) in ways.items():
+                        rates[where].measure(column, traffic.gigabits, enter, address, port, seconds)
+                        for what, script in scripts.items():
+                            trips[where, what].measure(column, traffic.microseconds, enter, script, address, port)
+        for peer in engines:
+            peer.remove_all()
+
     def row_cli(self) -> None:
         row = self.row("cli", "CLI from exec to the first request", "ms", goal="≤ 25 ms")
         for turn in range(self.n + 1):
@@ -126,10 +170,15 @@ class Bench:
             return total / took
 
         self.interleave(row, by_cli, n=1 if self.quick else 3)
-        row = self.row("starts-api", f"{total} starts, 8 at once, over the API", "/s", "more", goal="10×")
+        for network, goal in (("bridge", "10×"), ("none", "bridge ≥ Docker's none")):
+            title = f"{total} starts, 8 at once, over the API" + (", network none" if network == "none" else "")
+            self._starts(self.row(f"starts-api-{network}", title, "/s", "more", goal=goal), total, network)
+
+    def _starts(self, row: Row, total: int, network: str) -> None:
+        config = {"Image": "busybox", "Cmd": ["sleep", "3600"], "HostConfig": {"NetworkMode": network}}
 
         def one(peer: Peer) -> None:
-            status, body = peer.api("POST", "/containers/create", {"Image": "busybox", "Cmd": ["sleep", "3600"]})
+            status, body = peer.api("POST", "/containers/create", config)
             if status != 201:
                 raise RuntimeError(f"create: {status} {body!r}")
             status, body = peer.api("POST", f"/containers/{json.loads(body)['Id']}/start")
