@@ -241,6 +241,8 @@ def _with_options(network: Network, around: Surroundings) -> Network:
     unknown = sorted(name for name in options if name.startswith("com.docker.network.") and name not in _OPTIONS)
     if unknown:
         raise InvalidArgument(f"the network option {unknown[0]} is not supported by scow")
+    if "encrypted" in options:  # other unknown options are kept and mean nothing, as Docker's; this one is a promise
+        raise InvalidArgument("the network option encrypted is not supported by scow: no driver encrypts")
     mtu = _number(options, MTU)
     network = replace(network, mtu=mtu or network.mtu)
     if network.driver == "macvlan":

@@ -18,39 +18,10 @@ import pytest
 
 from tests.harness.clients import Clients, await_true
 from tests.harness.engine import Engine
+from tests.integration.network.machine import machine, start_in
 from tests.integration.network.topology import Topology
 
 pytestmark = pytest.mark.root
-
-
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
-
-
-@contextlib.contextmanager
-def machine() -> Iterator[tuple[str, str, str]]:
-    """(namespace that is a machine of its own, one that is a host on its wire, the machine's address on the wire).
-
-    The outside host knows the way to every container: it sends there by the machine.
-    """
-    number = 1 + secrets.randbelow(250)
-    inside, outside, address = f"sctm{number}", f"sctx{number}", f"10.251.{number}.1"
-    try:
-        for name in (inside, outside):
-            _ip("netns", "add", name)
-            _ip("-n", name, "link", "set", "lo", "up")
-        _ip("-n", inside, "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", outside)
-        for name, end in ((inside, 1), (outside, 2)):
-            _ip("-n", name, "addr", "add", f"10.251.{number}.{end}/24", "dev", "wire")
-            _ip("-n", name, "addr", "add", f"fd00:251::{end}/64", "dev", "wire", "nodad")
-            _ip("-n", name, "link", "set", "wire", "up")
-        _ip("-n", inside, "route", "add", "default", "via", f"10.251.{number}.2")
-        _ip("-n", outside, "route", "add", "default", "via", address)
-        _ip("-n", outside, "-6", "route", "add", "default", "via", "fd00:251::1")
-        yield inside, outside, address
-    finally:
-        for name in (inside, outside):
-            subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
 @pytest.fixture
@@ -58,12 +29,9 @@ def alone(daemon: Clients, new_engine: Callable[..., Engine]) -> Iterator[Topolo
     """The topology on a daemon in a machine of its own, whose packet filter is nobody else's."""
     if not isinstance(daemon, Engine):
         pytest.skip("looks behind the API of scow itself")
-    image = daemon.api("GET", "/images/busybox/get").body
-    with machine() as (inside, outside, address):
-        engine = new_engine(netns=inside)
-        engine.start()
-        engine.api("POST", "/images/load", image, headers={"Content-Type": "application/x-tar"})
-        topology = Topology(engine, address, 8000, inside, outside)
+    with machine() as made:
+        engine = start_in(made, daemon, new_engine)
+        topology = Topology(engine, made.address, 8000, made.inside, made.outside)
         topology.build()
         yield topology
         topology.remove()
