@@ -10,6 +10,7 @@ Messages are text: "add PROTOCOL KEY ADDRESS PORT" lines with one socket each, i
 """
 
 import errno
+import fcntl
 import os
 import resource
 import select
@@ -20,6 +21,8 @@ import time
 from collections.abc import Callable
 
 _CHUNK = 1 << 16
+_PIPE = 1 << 18  # an unprivileged user's pipes have 64 MiB together before the kernel makes them small
+_NOW = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 _MESSAGE = 1 << 18
 _UDP_IDLE = 90.0
 _UDP_CLIENTS = 1024
@@ -58,15 +61,73 @@ class Loop:
                 handler(events)
 
 
+class Way:
+    """One direction of a connection. What was read is sent before more is read. Once a whole chunk came at once, bytes go
+    through a pipe in the kernel and are not copied here.
+    """
+
+    def __init__(self, source: socket.socket, sink: socket.socket) -> None:
+        self._source, self._sink = source, sink
+        self._pending = memoryview(b"")
+        self._pipe: tuple[int, int] | None = None
+        self._piped = 0
+        self.ended = False  # the source sends no more, and the sink has been told
+
+    @property
+    def waits(self) -> bool:
+        """For the sink to take what was read."""
+        return bool(self._piped or self._pending)
+
+    def pump(self) -> None:
+        """OSError when one of the ends is broken."""
+        for _ in range(4):  # then others get their turn
+            try:
+                if not self.waits and not self.ended and not self._read():
+                    self.ended = True
+                    self._sink.shutdown(socket.SHUT_WR)
+                if not self.waits:
+                    return
+                self._send()
+            except BlockingIOError:
+                return
+
+    def _read(self) -> bool:
+        """False at the end."""
+        if self._pipe is not None:
+            self._piped = os.splice(self._source.fileno(), self._pipe[1], _PIPE, flags=_NOW)
+            return self._piped > 0
+        data = self._source.recv(_CHUNK)
+        self._pending = memoryview(data)
+        if len(data) == _CHUNK:
+            self._lay_pipe()
+        return bool(data)
+
+    def _send(self) -> None:
+        if self._pending:
+            self._pending = self._pending[self._sink.send(self._pending) :]
+        elif self._pipe is not None:
+            self._piped -= os.splice(self._pipe[0], self._sink.fileno(), self._piped, flags=_NOW)
+
+    def _lay_pipe(self) -> None:
+        """None to be had: bytes are copied, as before."""
+        try:
+            self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            fcntl.fcntl(self._pipe[1], fcntl.F_SETPIPE_SZ, _PIPE)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        for fd in self._pipe or ():
+            os.close(fd)
+
+
 class Stream:
     """One TCP connection and its twin. Half-close is passed on; the twin's refusal is a reset."""
 
     def __init__(self, relay: "Relay", client: socket.socket, target: tuple[str, int]) -> None:
         self._relay = relay
         self._ends = (client, socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
-        self._pending = [memoryview(b""), memoryview(b"")]  # read from end i, not yet sent to the other
-        self._ended = [False, False]  # end i sends no more, and the other end has been told
-        self._connected = False
+        self._ways = (Way(*self._ends), Way(*reversed(self._ends)))
         client.setblocking(False)
         for end in self._ends:
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -82,51 +143,31 @@ class Stream:
     def _finish_connect(self, _events: int) -> None:
         if self._ends[1].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             return self._close(reset=True)
-        self._connected = True
         self._arm()
 
     def _arm(self) -> None:
         for index, end in enumerate(self._ends):
             events = 0
-            if not self._ended[index] and not self._pending[index]:
+            if not self._ways[index].ended and not self._ways[index].waits:
                 events |= select.EPOLLIN
-            if self._pending[1 - index]:
+            if self._ways[1 - index].waits:
                 events |= select.EPOLLOUT
             self._relay.loop.watch(end.fileno(), events, self._ready)
 
     def _ready(self, _events: int) -> None:
         try:
-            self._pump(0)
-            self._pump(1)
+            for way in self._ways:
+                way.pump()
         except OSError:
             return self._close(reset=True)
-        if all(self._ended):
+        if all(way.ended and not way.waits for way in self._ways):
             return self._close(reset=False)
         self._arm()
 
-    def _pump(self, index: int) -> None:
-        source, sink = self._ends[index], self._ends[1 - index]
-        for _ in range(4):  # then others get their turn
-            if not self._pending[index]:
-                if self._ended[index]:
-                    return
-                try:
-                    data = source.recv(_CHUNK)
-                except BlockingIOError:
-                    return
-                if not data:
-                    self._ended[index] = True
-                    sink.shutdown(socket.SHUT_WR)
-                    return
-                self._pending[index] = memoryview(data)
-            try:
-                sent = sink.send(self._pending[index])
-            except BlockingIOError:
-                return
-            self._pending[index] = self._pending[index][sent:]
-
     def _close(self, *, reset: bool) -> None:
         self._relay.streams.discard(self)
+        for way in self._ways:
+            way.close()
         for end in self._ends:
             self._relay.loop.forget(end.fileno())
             if reset:
