@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from scow.network.segment import way_mtu
 from tests.harness import slots, wipe
 from tests.harness.clients import ROOT, UnixConnection
 from tests.harness.engine import Engine
@@ -140,6 +141,7 @@ class Docker(Peer):
         command = [
             *("dockerd", "--data-root", f"{self.base}/data", "--exec-root", f"{self.base}/run"),
             *("-H", f"unix://{self.socket}", "--bridge", bridge, "--pidfile", f"{self.base}/pid"),
+            *("--mtu", str(way_mtu())),  # as scow finds it by itself: a packet's size decides much of the throughput
         ]
         with open(self.base / "log", "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **self.slot.env})
