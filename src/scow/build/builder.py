@@ -67,7 +67,7 @@ class Builder:
     ) -> Image:
         """Build, and name the image. Errors before the first word to `tell` are the request's."""
         from scow.build.files import Stamp
-        from scow.build.frontend import parser
+        from scow.build.frontend import lint, parser
         from scow.build.solver import Build
         from scow.build.work import Work
 
@@ -75,6 +75,7 @@ class Builder:
         if text is None:
             raise CannotLocate(f"Cannot locate specified Dockerfile: {request.dockerfile}")
         dockerfile = parser.parse(_text(text), request.dockerfile)
+        lint.enforce(dockerfile)
         context.hide(request.dockerfile)
         stamp = Stamp(int(time.time())) if request.stamp is None else Stamp(request.stamp, pinned=True)
         directory = f"{self._parts.scratch}/build-{secrets.token_hex(8)}"

@@ -11,6 +11,7 @@ from scow.cli.progress import ProgressError
 from scow.cli.pulling import show
 from scow.cli.units import human_size
 from scow.client import credentials, jsontext
+from scow.client.api import ApiError
 from scow.client.upload import upload
 
 TYPE_CHECKING = False
@@ -26,6 +27,7 @@ _OPTIONS: tuple[Option, ...] = (
     ("build-arg", "", "list", "", "Set a build argument (NAME=value, or NAME for the environment's value)"),
     ("cache-from", "", "list", "", "Images whose layers may be used as cache"),
     ("cgroup-parent", "", "string", "", "Parent cgroup of RUN"),
+    ("check", "", "bool", "", "Check the Dockerfile and build nothing"),
     ("compress", "", "bool", "", "Compress the context with gzip on its way"),
     ("cpu-period", "", "int64", "0", "CPU CFS period in microseconds"),
     ("cpu-quota", "", "int64", "0", "CPU CFS quota in microseconds"),
@@ -65,13 +67,18 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
     if progress not in _PROGRESS:
         raise Exit(1, f"invalid progress {progress}: use one of {', '.join(_PROGRESS)}")
     quiet = flags.on("quiet") or progress == "quiet"
+    if flags.on("check"):
+        return _check(session, flags, args[0])
     source, dockerfile, size = _context(flags, args[0])
     if flags.on("compress"):
         source = _compressed(source)
     params = _parameters(session, flags, quiet)
     params.append(("dockerfile", dockerfile))
     headers = [("Content-Type", "application/x-tar"), *_credentials(session)]
-    response = upload(session.client, "POST", "/build", params, source, headers)
+    try:
+        response = upload(session.client, "POST", "/build", params, source, headers)
+    except ApiError as error:
+        raise Exit(1, f"{_place(flags, args[0])}{error}") from None
     if not quiet and size is not None:
         line(f"Sending build context to Docker daemon  {human_size(size(), 4)}")
     seen: list[str] = []
@@ -84,6 +91,44 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
         with open(flags.text("iidfile"), "w", encoding="ascii") as stream:
             stream.write(seen[-1])
     return 0
+
+
+def _check(session: Session, flags: Flags, given: str) -> int:
+    from scow.cli.build_check import check
+
+    text = _local_text(flags, given)
+    if text is None:
+        raise Exit(1, "scow: --check needs a directory, or a Dockerfile on stdin")
+    path = flags.text("file")
+    name = os.path.basename(path) if path and path != "-" else "Dockerfile"
+    ignore = (
+        None if given == "-" else _ignore_text(given, os.path.relpath(path or name, given) if path != "-" else name)
+    )
+    return check(session, text, name, ignore, flags.text("platform"))
+
+
+def _place(flags: Flags, given: str) -> str:
+    """The lines of a Dockerfile of this machine that the daemon did not like, "" when it is another error."""
+    from scow.cli.build_check import place
+
+    text = _local_text(flags, given, stdin=False)
+    shown = "" if text is None else place(text, os.path.basename(flags.text("file") or "Dockerfile"))
+    return f"{shown}\n" if shown else ""
+
+
+def _local_text(flags: Flags, given: str, stdin: bool = True) -> str | None:
+    """The Dockerfile of a directory, or the one on stdin; None when it is inside of an archive or elsewhere."""
+    file = flags.text("file")
+    if "-" in (given, file):
+        return _read_all(0).decode("utf-8", "replace") if stdin and not (given == "-" and file) else None
+    if not os.path.isdir(given):
+        return None
+    extra: dict[str, bytes] = {}
+    name = _placed(given, file, extra)
+    if name in extra:
+        return extra[name].decode("utf-8", "replace")
+    with open(os.path.join(given, name), encoding="utf-8", errors="replace") as stream:
+        return stream.read(_LONGEST_DOCKERFILE)
 
 
 class _Watched:
@@ -198,7 +243,7 @@ def _context(flags: Flags, given: str) -> tuple[Callable[[], bytes], str, Callab
         name = f".dockerfile.{os.urandom(10).hex()}"
         extra[name] = _read_all(0)
     else:
-        name = _place(given, file, extra)
+        name = _placed(given, file, extra)
     rules_text = _ignore_text(given, name)
     if extra and name in extra:
         extra[".dockerignore"] = (rules_text or "").encode() + f"\n.dockerignore\n{name}\n".encode()
@@ -219,7 +264,7 @@ def _archive(
     return archive, name, lambda: archive.size
 
 
-def _place(root: str, file: str, extra: dict[str, bytes]) -> str:
+def _placed(root: str, file: str, extra: dict[str, bytes]) -> str:
     """The Dockerfile's name in the context; one from elsewhere is put into it."""
     path = file or os.path.join(root, "Dockerfile")
     if not os.path.exists(path):

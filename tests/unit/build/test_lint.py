@@ -215,6 +215,13 @@ def test_the_directive_chooses() -> None:
     assert lint.options(parser.parse("# check=error=1\nFROM a")).error
 
 
+def test_a_dockerfile_may_ask_to_fail() -> None:
+    lint.enforce(parser.parse("FROM a\nCMD c"))
+    lint.enforce(parser.parse("# check=error=true\nFROM a\nCOPY $X /\n"))
+    with pytest.raises(DockerfileError, match="^lint violation found for rules: JSONArgsRecommended, StageNameCasing$"):
+        lint.enforce(parser.parse("# check=error=true\nFROM a AS B\nCMD c\n"))
+
+
 @pytest.mark.parametrize("text", ["skip", "error=maybe", "other=1"])
 def test_a_bad_option_is_refused(text: str) -> None:
     with pytest.raises(DockerfileError, match="check option"):

@@ -101,6 +101,19 @@ def check(
     return tuple(sorted(unique, key=lambda warning: warning.line))
 
 
+def enforce(dockerfile: Dockerfile, ignore: IgnoreRules | None = None) -> None:
+    """DockerfileError when the Dockerfile says `# check=error=true` and a check finds something.
+
+    Variables of base images are not known before a build, so that only stages on scratch can have undefined ones.
+    """
+    chosen = options(dockerfile)
+    if not chosen.error:
+        return
+    found = check(dockerfile, Surroundings(ignore, environment=lambda image: None), chosen)
+    if found:
+        raise DockerfileError(violation(found), file=dockerfile.name, line=found[0].line, source=dockerfile.source)
+
+
 def violation(warnings: Collection[Warning]) -> str:
     """The sentence with which a build ends when `error=true` and something was found."""
     return f"lint violation found for rules: {', '.join(sorted({warning.rule for warning in warnings}))}"
