@@ -6,8 +6,10 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scow.build.mount_store import MountStore
 from scow.build.request import BuildRequest, Images, Runner, Tell
 from scow.errors import InvalidArgument, ScowError
 from scow.images.parts import Parts
@@ -22,16 +24,33 @@ if TYPE_CHECKING:
 _DOCKERFILE_LIMIT = 16 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Directories of the builder's own. `mounts`: what RUN --mount=type=cache keeps. `secrets`: below the exec root, which
+    is in memory and root's alone; empty when the daemon starts.
+    """
+
+    mounts: str
+    secrets: str
+
+
 class Builder:
     """Any number of builds at the same time."""
 
-    def __init__(self, database: Database, parts: Parts, images: Images, rows: Sequence[StepRow]) -> None:
+    def __init__(
+        self, database: Database, parts: Parts, images: Images, rows: Sequence[StepRow], places: Places
+    ) -> None:
         """`rows` are those of the database; what they count on is held by parts.kept until the cache is there."""
         self._database = database
         self._parts = parts
         self._images = images
         self._rows = rows
         self._cache: StepCache | None = None
+        self._places = places
+        self.mounts = MountStore(places.mounts)
+        self.mounts.sweep()
+        shutil.rmtree(places.secrets, ignore_errors=True)
+        os.makedirs(places.secrets, 0o700)
 
     @property
     def cache(self) -> "StepCache":
@@ -93,6 +112,8 @@ class Builder:
                 directory,
                 check_signal,
                 holding,
+                self.mounts,
+                self._places.secrets,
             )
             try:
                 return await Build(work, dockerfile).run(tell)

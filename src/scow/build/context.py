@@ -64,9 +64,9 @@ class Context:
             self._take(entry, reader)
         reader.drain()
 
-    def add_file(self, name: str, data: bytes, mode: int = 0o644) -> None:
-        """A file more; what has the name is replaced."""
-        self._put(split(os.fsencode(name)), self._store(iter((data,)), Node(kinds.FILE, mode)))
+    def add_file(self, name: str, pieces: Iterator[bytes], mode: int = 0o644, mtime: int = 0) -> None:
+        """A file more; what has the name is replaced. Runs in a thread."""
+        self._put(split(os.fsencode(name)), self._store(pieces, Node(kinds.FILE, mode, mtime=mtime)))
 
     def read(self, name: str, limit: int) -> bytes | None:
         """The bytes of a small file, None when there is none; links are followed. InvalidArgument beyond `limit`."""

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from scow.build.frontend.ignore import IgnoreRules
 from scow.build.tree import Node, Path, Tree, resolve, text, walk
 from scow.errors import InvalidArgument
 from scow.images.archive import entry as kinds
@@ -62,7 +63,17 @@ class Ownership:
 class Files:
     """What is put where, in the order of the calls; later ones win. `lower` is the root file system as it is."""
 
-    def __init__(self, lower: Tree, stamp: Stamp, ownership: Ownership, *, from_context: bool) -> None:
+    def __init__(
+        self,
+        lower: Tree,
+        stamp: Stamp,
+        ownership: Ownership,
+        *,
+        from_context: bool,
+        excluded: IgnoreRules | None = None,
+    ) -> None:
+        """`excluded`: paths, relative to what is copied, that are left out."""
+        self._excluded = excluded
         self._lower = lower
         self._stamp = stamp
         self._ownership = ownership
@@ -106,13 +117,14 @@ class Files:
         self.parents(path)
         self._place(path, Item(self._made(node), tree, source))
 
-    def contents(self, path: Path, tree: Tree, source: Path, skip: "frozenset[Path]" = frozenset()) -> None:
-        """What a directory of a tree holds, into the directory `path`."""
+    def contents(self, path: Path, tree: Tree, source: Path, *, keep: bool = False) -> None:
+        """What a directory of a tree holds, into the directory `path`. `keep`: owner and mode stay as they are there."""
         self.parents(path)
         self.directory(path, owned=self._ownership.chown)
         for inner, node in walk(tree, source):
-            if inner not in skip:
-                self._place((*path, *inner), Item(self._made(node), tree, (*source, *inner)))
+            if self._excluded is None or not self._excluded.excluded(os.fsdecode(b"/".join(inner))):
+                made = self._timed(node) if keep and not self._ownership.chown else self._made(node)
+                self._place((*path, *inner), Item(made, tree, (*source, *inner)))
 
     def _place(self, path: Path, item: Item) -> None:
         before = self._items.get(path)
@@ -122,13 +134,16 @@ class Files:
         self._items[path] = item
 
     def _made(self, node: Node) -> Node:
-        stamp = self._stamp.nanoseconds
         mode = self._ownership.mode
         if mode is None or node.kind == kinds.SYMLINK:
             mode = node.mode
             if self._ownership.uid is not None and node.kind == kinds.FILE:
                 mode &= ~_given_up(mode)
-        return replace(self._own(node), mtime=stamp if self._exact else min(node.mtime, stamp), mode=mode)
+        return replace(self._own(self._timed(node)), mode=mode)
+
+    def _timed(self, node: Node) -> Node:
+        stamp = self._stamp.nanoseconds
+        return replace(node, mtime=stamp if self._exact else min(node.mtime, stamp))
 
     def _own(self, node: Node) -> Node:
         owner = self._ownership
@@ -175,8 +190,8 @@ class Files:
         writer = TarWriter(emit)
         for path, item in self.sorted():
             node = item.node
-            if not path and item.below:
-                continue
+            if not path:
+                continue  # the root is there, whatever an image says
             name = b"/".join(path) + (b"/" if node.is_directory else b"")
             writer.member(
                 name,

@@ -1,6 +1,6 @@
 """What a client asks of a build, and what it is told while the build goes on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -106,3 +106,5 @@ class Images(Protocol):
         credentials: Credentials | None,
         progress: Callable[[PullProgress], None],
     ) -> Image: ...
+
+    def fetch(self, url: str, progress: Callable[[PullProgress], None]) -> AsyncIterator[bytes]: ...

@@ -10,7 +10,7 @@ from scow.build.configure import Settings
 from scow.build.frontend import parser
 from scow.build.frontend.commands import Add, Arg, Command, Copy, Run, Workdir
 from scow.build.graph import Planned
-from scow.build.ops import add, copy, mounts, run, workdir
+from scow.build.ops import add, copy, run, workdir
 from scow.build.ops.mounts import Others
 from scow.build.output import Voice
 from scow.build.scope import Scope
@@ -88,8 +88,7 @@ class StageBuild:
         return state.step(created_by, step.stamp, None, settings, cached=found is not None)
 
     async def _run(self, command: Run, state: State) -> State:
-        attached = await mounts.attach(self._work, command, self._scope, state, self._others)
-        prepared = run.prepare(self._work, command, state, self._scope, attached)
+        prepared = await run.prepare(self._work, command, state, self._scope, self._others)
         return await self._once(
             prepared.key,
             state,
@@ -101,7 +100,7 @@ class StageBuild:
     async def _copy(self, command: Copy | Add, state: State) -> State:
         work = self._work
         if isinstance(command, Add):
-            copied = await work.parts.run(add.gather, work, state, command)
+            copied = await add.gather(work, state, command)
         else:
             origin = await self._others(command.origin) if command.origin is not None else None
             tree = work.tree(origin.chain) if origin is not None else None

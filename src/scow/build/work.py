@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
 
 from scow.build.cache import Step, StepCache
 from scow.build.context import Context
 from scow.build.files import Stamp
 from scow.build.layers import Layer, make
+from scow.build.mount_store import MountStore
 from scow.build.request import BuildRequest, Images, Runner
 from scow.build.state import State
 from scow.build.tree import LayersTree
@@ -20,7 +22,7 @@ from scow.images.parts import Parts
 @dataclass(frozen=True, slots=True)
 class Work:
     """`directory` is for this build's files alone and goes with it. `check_signal` raises for a signal that does not exist.
-    `holding` is closed when the build is over.
+    `holding` is closed when the build is over. `secrets` is a directory in memory that nobody else can read.
     """
 
     request: BuildRequest
@@ -33,11 +35,19 @@ class Work:
     directory: str
     check_signal: Callable[[str], object]
     holding: ExitStack
+    mounts: MountStore
+    secrets: str
 
     def tree(self, chain: Sequence[str]) -> LayersTree:
         """The root file system that a chain of layers makes."""
         layers = self.parts.catalog.layers
         return LayersTree([self.parts.trees.path(layers[chain_id].directory) for chain_id in reversed(chain)])
+
+    def scratch_tree(self) -> Context:
+        """An empty tree that goes with the build."""
+        tree = Context(f"{self.directory}/tree-{token_hex(8)}")
+        self.holding.callback(tree.close)
+        return tree
 
     def key(self, *fields: object) -> str:
         """A step's key: its fields, and the time when one was asked for."""

@@ -49,6 +49,7 @@ _OPTIONS: tuple[Option, ...] = (
     ("pull", "", "bool", "", "Always try to pull a newer version of the base images"),
     ("quiet", "q", "bool", "", "Print nothing but the image's ID"),
     ("rm", "", "bool", "true", ""),
+    ("secret", "", "list", "", "A secret for RUN --mount=type=secret (id=NAME[,src=FILE|,env=VARIABLE])"),
     ("security-opt", "", "list", "", "Security options of RUN"),
     ("shm-size", "", "bytes", "0", "Size of /dev/shm of RUN"),
     ("squash", "", "bool", "", ""),
@@ -74,7 +75,7 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
         source = _compressed(source)
     params = _parameters(session, flags, quiet)
     params.append(("dockerfile", dockerfile))
-    headers = [("Content-Type", "application/x-tar"), *_credentials(session)]
+    headers = [("Content-Type", "application/x-tar"), *_credentials(session), *_secrets(flags.items("secret"))]
     try:
         response = upload(session.client, "POST", "/build", params, source, headers)
     except ApiError as error:
@@ -220,6 +221,33 @@ def _credentials(session: Session) -> list[tuple[str, str]]:
         return []
     packed = binascii.b2a_base64(jsontext.encode(found), newline=False).decode()
     return [("X-Registry-Config", packed.replace("+", "-").replace("/", "_"))]
+
+
+def _secrets(words: list[str]) -> list[tuple[str, str]]:
+    """X-Scow-Build-Secrets. Without src and env, a secret is the environment variable or the file of its name."""
+    found = {}
+    for word in words:
+        fields = dict(field.partition("=")[::2] for field in word.split(","))
+        name = fields.pop("id", "")
+        kind = fields.pop("type", "")
+        path = fields.pop("src", fields.pop("source", ""))
+        variable = fields.pop("env", "")
+        if fields or not name or kind not in ("", "file", "env"):
+            raise Exit(1, f"invalid secret: {','.join([*fields][:1]) or word.split('=')[0]}")
+        if kind == "env":
+            variable = variable or path or name
+        if variable or not path and environment(name):
+            data = environment(variable or name).encode("utf-8", "surrogateescape")
+        else:
+            try:
+                with open(path or name, "rb") as stream:
+                    data = stream.read(500 << 10)
+            except OSError as error:
+                raise Exit(1, f"could not read the secret {name}: {(error.strerror or '').lower()}") from None
+        found[name] = binascii.b2a_base64(data, newline=False).decode()
+    if not found:
+        return []
+    return [("X-Scow-Build-Secrets", binascii.b2a_base64(jsontext.encode(found), newline=False).decode())]
 
 
 # ------------------------------------------------------------ the context

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scow.build.builder import Builder
+from scow.build.builder import Builder, Places
 from scow.daemon.config import Config
 from scow.engine.containers.stats import finder
 from scow.engine.context import Engine, Settings
@@ -89,7 +89,13 @@ def build(config: Config) -> Parts:
         clock=time.time_ns,
         export=_exporter(config.data_root),
         sampler=Sampler(finder(containers)),
-        builder=Builder(database, images.parts, images, steps),
+        builder=Builder(
+            database,
+            images.parts,
+            images,
+            steps,
+            Places(f"{config.data_root}/build-mounts", f"{config.exec_root}/build-secrets"),
+        ),
     )
 
     async def starter_images(names: tuple[str, ...], progress: ProgressCallback) -> object:

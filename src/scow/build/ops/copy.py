@@ -1,27 +1,32 @@
 """COPY and ADD: from a tree into the root file system, as one layer."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scow.build import history
 from scow.build.files import Files, Ownership
 from scow.build.frontend.commands import Add, Copy
+from scow.build.frontend.ignore import IgnoreRules
 from scow.build.state import State
 from scow.build.tree import Node, Path, Tree, is_pattern, matches, resolve, split
 from scow.build.work import Work
-from scow.errors import InvalidArgument, NotFound, Unsupported
+from scow.errors import InvalidArgument, NotFound
 from scow.images.archive import entry as kinds
 from scow.linux import users
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One thing to copy: where it lies in its tree (links resolved), and the name it has when it comes into a directory."""
+    """One thing to copy: where it lies in its tree (links resolved), and the name it has when it comes into a directory. `whole`:
+    an unpacked archive, whose files keep owner and mode.
+    """
 
     tree: Tree
     path: Path
     node: Node
     name: bytes
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +84,22 @@ def place(
         raise InvalidArgument(
             f"When using {word} with more than one source file, the destination must be a directory and end with a /"
         )
-    files = Files(work.tree(state.chain), work.stamp, ownership, from_context=context)
+    excluded = IgnoreRules.parse("\n".join(command.exclude)) if command.exclude else None
+    files = Files(work.tree(state.chain), work.stamp, ownership, from_context=context, excluded=excluded)
     base = files.target(os.path.join("/", state.config.working_dir, target))
     for source in sources:
-        _place_one(files, base, source, into=into)
+        _place_one(files, base, source, into=into, parents=isinstance(command, Copy) and command.parents)
     kind = "multi" if len(sources) > 1 else "dir" if sources[0].node.is_directory else "file"
     return Copied(files, files.digest(), kind)
 
 
-def _place_one(files: Files, base: Path, source: Source, *, into: bool) -> None:
+def _place_one(files: Files, base: Path, source: Source, *, into: bool, parents: bool) -> None:
+    if parents:  # the path from the context's root, or from the pivot point, is kept
+        base = (*base, *(source.path if source.node.is_directory else source.path[:-1]))
     if source.node.is_directory:
-        files.contents(base, source.tree, source.path)
+        files.contents(base, source.tree, source.path, keep=source.whole)
         return
-    path = (*base, source.name) if into or files.is_directory(base) else base
+    path = (*base, source.name) if into or parents or files.is_directory(base) else base
     files.file(path, source.tree, source.path, source.node)
 
 
@@ -157,13 +165,24 @@ def created_by(state: State, command: Copy | Add, copied: Copied) -> str:
     return history.nothing(state.config, comment(command, copied), wide=False)
 
 
+def documents(work: Work, command: Copy | Add) -> Iterator[Source]:
+    """The files that stand in the Dockerfile itself."""
+    if not command.heredocs:
+        return
+    tree = work.scratch_tree()
+    for document in command.heredocs:
+        content = document.content.encode("utf-8", "surrogateescape")
+        tree.add_file(document.name, iter((content,)), 0o644, work.stamp.nanoseconds)
+        path = (os.fsencode(document.name),)
+        node = tree.find(path)
+        assert node is not None
+        yield Source(tree, path, node, path[0])
+
+
 def gather(work: Work, state: State, command: Copy, origin: Tree | None) -> Copied:
     """COPY, up to the writing of its layer: from `origin`, or from the context. Runs in a thread."""
     tree: Tree = work.context if origin is None else origin
     context = origin is None
-    if command.parents or command.exclude:
-        raise Unsupported("COPY --parents and --exclude are not supported by scow yet")
-    if command.heredocs:
-        raise Unsupported("COPY of a document is not supported by scow yet")
-    sources = [found for text in command.sources for found in find(tree, text, "COPY", context=context)]
+    sources = list(documents(work, command))
+    sources += [found for text in command.sources for found in find(tree, text, "COPY", context=context)]
     return place(work, state, command, sources, ownership_of(work, state, command, context=context), context=context)

@@ -1,22 +1,26 @@
 """RUN: a process on top of the layers, and what it has changed as one more."""
 
 import codecs
+import os
 import secrets
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from scow.build import history
 from scow.build.cache import Step
 from scow.build.frontend import heredocs
 from scow.build.frontend.commands import Run
-from scow.build.ops import mounts
+from scow.build.ops.mounts import Attached, Mounts, Others
 from scow.build.request import Execution, StepFailed
 from scow.build.scope import Scope
 from scow.build.state import State
 from scow.build.work import Work
 from scow.errors import Unsupported
+from scow.model.mounts import MountPoint
 
 _RED, _PLAIN = "\x1b[91m", "\x1b[0m"
+_PROGRAM = "/dev/pipes/EOF"  # in /dev, which is no part of the image
 HOSTNAME = "buildhost"
 """The same for every build: a container's id in a file would make each image another one."""
 
@@ -30,18 +34,18 @@ class Prepared:
     argv: tuple[str, ...]
     environment: tuple[str, ...]
     command: Run
-    attached: mounts.Attached
+    mounts: Mounts
+    program: bool = False
 
 
-def prepare(work: Work, command: Run, state: State, scope: Scope, attached: mounts.Attached) -> Prepared:
+async def prepare(work: Work, command: Run, state: State, scope: Scope, others: Others) -> Prepared:
     """Its key and its line in the history; nothing runs yet."""
     if command.security not in ("", "sandbox"):
         raise Unsupported(f"RUN --security={command.security} is not supported by scow")
+    program = False
     if command.heredocs:
         script, program = heredocs.script(command)
-        if program:
-            raise Unsupported("RUN with a document that begins with #! is not supported by scow yet")
-        argv = (*history.shell_of(state.config), script)
+        argv = (script,) if program else (*history.shell_of(state.config), script)
     elif command.shell:
         argv = (*history.shell_of(state.config), *command.command)
     else:
@@ -49,6 +53,7 @@ def prepare(work: Work, command: Run, state: State, scope: Scope, attached: moun
     shown = scope.shown(state.config)
     created_by = " ".join((f"|{len(shown)}", *shown, *argv) if shown else argv)
     limits = work.request.limits
+    mounts = Mounts(work, command, state, others)
     key = work.key(
         "run",
         state.top,
@@ -60,28 +65,40 @@ def prepare(work: Work, command: Run, state: State, scope: Scope, attached: moun
         command.network,
         limits.network,
         limits.extra_hosts,
-        attached.key,
+        await mounts.key(),
     )
-    environment = (*state.config.env, *shown, *scope.hidden(state.config), *attached.environment)
-    return Prepared(key, created_by, argv, environment, command, attached)
+    environment = (*state.config.env, *shown, *scope.hidden(state.config))
+    return Prepared(key, created_by, argv, environment, command, mounts, program)
 
 
 async def run(work: Work, prepared: Prepared, state: State, say: Callable[[str], None]) -> Step:
     """Run it, and keep the layer. StepFailed with Docker's sentence when its code is not 0."""
+    async with AsyncExitStack() as using:
+        attached = await prepared.mounts.attach(using)
+        return await _execute(work, prepared, state, attached, say)
+
+
+async def _execute(
+    work: Work, prepared: Prepared, state: State, attached: Attached, say: Callable[[str], None]
+) -> Step:
     limits = work.request.limits
+    argv, points = prepared.argv, attached.points
+    if prepared.program:
+        points = (*points, MountPoint("bind", _PROGRAM, _script(work, prepared.argv[0]), read_only=True))
+        argv = (_PROGRAM,)
     if prepared.command.network not in ("", "default"):
         limits = replace(limits, network=prepared.command.network)
     config = replace(
         state.config,
         hostname=HOSTNAME,
-        env=prepared.environment,
+        env=(*prepared.environment, *attached.environment),
         entrypoint=None,
-        cmd=prepared.argv,
+        cmd=argv,
         exposed_ports=(),
         volumes=(),
         healthcheck=None,
     )
-    execution = Execution(secrets.token_hex(32), state.chain, config, limits, prepared.attached.points)
+    execution = Execution(secrets.token_hex(32), state.chain, config, limits, points)
     short = execution.id[:12]
     say(f" ---> Running in {short}\n")
     gone = f" ---> Removed intermediate container {short}\n"
@@ -103,6 +120,15 @@ async def run(work: Work, prepared: Prepared, state: State, say: Callable[[str],
     if work.request.remove:
         say(gone)
     return step
+
+
+def _script(work: Work, text: str) -> str:
+    """A program that stands in the Dockerfile, as a file."""
+    path = f"{work.directory}/program-{secrets.token_hex(8)}"
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755)
+    with os.fdopen(fd, "wb") as stream:
+        stream.write(text.encode("utf-8", "surrogateescape"))
+    return path
 
 
 class _Output:

@@ -86,6 +86,7 @@ def _request(call: Call) -> BuildRequest:
         remove_failed=call.flag("forcerm"),
         stamp=_stamp(arguments.get(_EPOCH)),
         limits=_limits(call),
+        secrets=_secrets(call),
         credentials=_credentials(call),
     )
 
@@ -147,6 +148,17 @@ def _limits(call: Call) -> RunLimits:
         security_opt=tuple(_json(call, "securityopt", "securityopts", list[str]) or ()),
         extra_hosts=tuple(call.texts("extrahosts")),
     )
+
+
+def _secrets(call: Call) -> dict[str, bytes]:
+    """The X-Scow-Build-Secrets header: base64 of a JSON object of ids and base64 values. Its errors do not show it."""
+    text = call.request.headers.get("x-scow-build-secrets", "")
+    if not text:
+        return {}
+    try:
+        return msgspec.json.decode(binascii.a2b_base64(text), type=dict[str, bytes])
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        raise InvalidArgument("X-Scow-Build-Secrets is not base64 of a JSON object of base64 values") from None
 
 
 def _credentials(call: Call) -> Finder:
