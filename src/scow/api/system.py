@@ -161,6 +161,28 @@ class EventMessage(msgspec.Struct):
     timeNano: int = 0
 
 
+class BuildCacheItem(msgspec.Struct):
+    """One thing in the build cache."""
+
+    ID: str
+    Parents: list[str] | UnsetType
+    Type: str
+    Description: str
+    InUse: bool
+    Shared: bool
+    Size: int
+    CreatedAt: str
+    LastUsedAt: str | None
+    UsageCount: int
+
+
+class PruneBuilds(msgspec.Struct):
+    """POST /build/prune."""
+
+    CachesDeleted: list[str] | None
+    SpaceReclaimed: int
+
+
 class DiskUsage(msgspec.Struct):
     """GET /system/df."""
 
@@ -168,7 +190,7 @@ class DiskUsage(msgspec.Struct):
     Images: list[ImageSummary] | None
     Containers: list[Summary] | None
     Volumes: list[Volume] | None
-    BuildCache: list[object] | None
+    BuildCache: list[BuildCacheItem] | None
 
 
 class Message(msgspec.Struct):

@@ -78,7 +78,7 @@ GROUPS = {
         "update": "update",
         "wait": "wait",
     },
-    "builder": {"build": "build"},
+    "builder": {"build": "build", "prune": "builder_prune"},
     "image": {
         "build": "build",
         "bootstrap": "image_bootstrap",
@@ -124,7 +124,7 @@ GROUPS = {
 UNSUPPORTED = frozenset("buildx checkpoint compose config context node plugin secret service stack swarm trust".split())
 UNSUPPORTED_IN_GROUP = {
     "container": frozenset(),
-    "builder": frozenset(("prune",)),
+    "builder": frozenset(),
     "image": frozenset(),
     "manifest": frozenset("annotate create push rm".split()),
     "network": frozenset(),

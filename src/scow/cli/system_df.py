@@ -7,7 +7,9 @@ from scow.cli.container_rows import row as container_row
 from scow.cli.images import HEADERS as IMAGE_HEADERS
 from scow.cli.images import first_row
 from scow.cli.listing import FORMAT_HELP, Listing, Row, html_safe
+from scow.cli.moments import ago
 from scow.cli.output import put
+from scow.cli.timestamps import parse
 from scow.cli.units import human_size
 from scow.cli.volume_ls import HEADERS as VOLUME_HEADERS
 from scow.cli.volume_ls import row as volume_row
@@ -113,13 +115,38 @@ def _cache(usage: dict[str, Any]) -> Row:
     return _row("Build Cache", len(records), sum(each["InUse"] for each in records), size, human_size(idle, 4))
 
 
+def _cache_row(record: dict[str, Any], trunc: bool) -> Row:
+    """One thing in the build cache."""
+
+    def since(name: str) -> str:
+        found = parse(record.get(name) or "")
+        return ago(found[0]) if found else ""
+
+    fields = {
+        "ID": lambda: record["ID"][:12] if trunc else record["ID"],
+        "Parent": lambda: ",".join(record.get("Parents") or ()),
+        "CacheType": lambda: record["Type"],
+        "Description": lambda: record["Description"],
+        "Size": lambda: human_size(record["Size"]),
+        "CreatedAt": lambda: record["CreatedAt"],
+        "CreatedSince": lambda: since("CreatedAt"),
+        "LastUsedAt": lambda: record.get("LastUsedAt") or "",
+        "LastUsedSince": lambda: since("LastUsedAt"),
+        "UsageCount": lambda: str(record["UsageCount"]),
+        "InUse": lambda: "true" if record["InUse"] else "false",
+        "Shared": lambda: "true" if record["Shared"] else "false",
+    }
+    return Row("*formatter.buildCacheContext", fields)
+
+
 def _verbose(usage: dict[str, Any], layout: str) -> str:
     whole = bool(layout) and layout != "table"
     images = [first_row(image, not whole) for image in usage.get("Images") or ()]
     containers = [container_row(each, not whole) for each in usage.get("Containers") or ()]
     volumes = [volume_row(each) for each in usage.get("Volumes") or ()]
+    caches = [_cache_row(each, not whole) for each in usage.get("BuildCache") or ()]
     if layout in ("json", "{{json .}}"):
-        kinds = {"Images": images, "Containers": containers, "Volumes": volumes, "BuildCache": []}
+        kinds = {"Images": images, "Containers": containers, "Volumes": volumes, "BuildCache": caches}
         plain = {kind: [dict(row.members()) for row in rows] for kind, rows in kinds.items()}
         return html_safe(jsontext.encode(plain).decode("ascii"))
     if whole:
@@ -127,14 +154,14 @@ def _verbose(usage: dict[str, Any], layout: str) -> str:
             "Images": lambda: images,
             "Containers": lambda: containers,
             "Volumes": lambda: volumes,
-            "BuildCache": list,
+            "BuildCache": lambda: caches,
         }
         return Listing((), {}).render([Row("*formatter.diskUsageContext", fields)], layout).removesuffix("\n")
     parts: tuple[tuple[str, Sequence[str], dict[str, str], list[Row]], ...] = (
         ("Images space usage:", _IMAGES, IMAGE_HEADERS, images),
         ("Containers space usage:", _CONTAINERS, _CONTAINER_HEADERS, containers),
         ("Local Volumes space usage:", ("Name", "Links", "Size"), VOLUME_HEADERS, volumes),
-        (f"Build cache usage: {_cache(usage).text('Size')}", tuple(_CACHE_HEADERS), _CACHE_HEADERS, []),
+        (f"Build cache usage: {_cache(usage).text('Size')}", tuple(_CACHE_HEADERS), _CACHE_HEADERS, caches),
     )
     return "\n".join(f"{title}\n\n{_table(columns, headers, rows)}" for title, columns, headers, rows in parts)
 

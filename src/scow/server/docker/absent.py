@@ -48,12 +48,6 @@ async def not_in_a_swarm(call: Call) -> None:
     raise Unavailable("This node is not part of a swarm")
 
 
-async def no_build_cache(call: Call) -> None:
-    """POST /build/prune: there is no build cache yet, so nothing has to go. docker system prune asks for it."""
-    call.filters()
-    call.send({"CachesDeleted": None, "SpaceReclaimed": 0})
-
-
 async def no_plugins(call: Call) -> None:
     """GET /plugins"""
     call.filters()

@@ -9,8 +9,10 @@ import msgspec
 
 from scow.api.create import AuthBody
 from scow.api.host_config import Ulimit as WireUlimit
+from scow.api.system import PruneBuilds
 from scow.build.request import BuildRequest, Finder, RunLimits
 from scow.engine.builds import build as building
+from scow.engine.builds import cache
 from scow.engine.ports import Credentials
 from scow.errors import InvalidArgument, ScowError, Unsupported
 from scow.model.container import Resources, Ulimit
@@ -49,6 +51,26 @@ async def build(call: Call) -> None:
             tell(Sentence(image.id + "\n"))
 
     await answer(call, work, "build")
+
+
+async def prune(call: Call) -> None:
+    """POST /build/prune. Of the names for what stays, `keep-storage` is the older one; ceilings are floors that must hold."""
+    for name in ("max-used-space", "min-free-space"):
+        if call.text(name) not in ("", "0"):
+            raise Unsupported(f"{name} of a prune of the build cache is not supported by scow yet")
+    keep = _bytes(call, "keep-storage") or _bytes(call, "reserved-space")
+    request = cache.PruneRequest(call.flag("all"), keep, call.filters())
+    removed, freed = await cache.prune(call.engine, request)
+    call.send(PruneBuilds(removed or None, freed))
+
+
+def _bytes(call: Call, name: str) -> int | None:
+    try:
+        return call.integer_or(name, None)
+    except InvalidArgument as error:
+        raise InvalidArgument(
+            f"{name} is in bytes and expects an integer, got {call.text(name)}: {error.message}"
+        ) from None
 
 
 async def _body(call: Call) -> AsyncIterator[bytes]:

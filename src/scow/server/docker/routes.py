@@ -91,7 +91,7 @@ ROUTES: dict[str, Handler] = {
     "DELETE /images/*": images.remove_image,
     "POST /commit": making.commit,
     "POST /build": build.build,
-    "POST /build/prune": absent.no_build_cache,
+    "POST /build/prune": build.prune,
     "POST /session": refused("a build session"),
     "GET /distribution/*/json": registry.distribution,
     "POST /scow/images/bootstrap": images.bootstrap,

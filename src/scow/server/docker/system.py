@@ -5,6 +5,7 @@ import os
 from scow import __version__
 from scow.api.system import DiskUsage
 from scow.engine import system, volumes
+from scow.engine.builds import cache
 from scow.engine.containers import query as containers
 from scow.engine.images import query as images
 from scow.errors import InvalidArgument
@@ -12,7 +13,7 @@ from scow.server.docker.call import COMMON, Call, encode, pour
 from scow.server.docker.convert.event import show_event
 from scow.server.docker.convert.image import show_image_summary
 from scow.server.docker.convert.listing import show_summary
-from scow.server.docker.convert.system import show_info, show_version
+from scow.server.docker.convert.system import show_cache_item, show_info, show_version
 from scow.server.docker.convert.volume import show_volume
 
 _PING = COMMON + (
@@ -75,7 +76,7 @@ async def disk_usage(call: Call) -> None:
             for item in volumes.list_volumes(call.engine)
         ]
     if "build-cache" in wanted:
-        usage.BuildCache = []
+        usage.BuildCache = [show_cache_item(item) for item in await cache.items(call.engine)]
     call.send(usage)
 
 

@@ -4,6 +4,7 @@ import platform
 
 from scow.api import system as wire
 from scow.api.values import UNSET
+from scow.engine.builds.cache import CacheItem
 from scow.engine.system import SystemInfo
 from scow.server.docker.convert.times import rfc3339
 from scow.server.docker.version import MAXIMUM_TEXT, MINIMUM_TEXT
@@ -117,4 +118,20 @@ def show_info(info: SystemInfo) -> wire.Info:
         CDISpecDirs=[],
         Warnings=list(info.warnings) or None,
         HostChanges=list(info.host_changes) or UNSET,
+    )
+
+
+def show_cache_item(item: CacheItem) -> wire.BuildCacheItem:
+    """One row of GET /system/df."""
+    return wire.BuildCacheItem(
+        ID=item.id,
+        Parents=[item.parent] if item.parent else UNSET,
+        Type=item.type,
+        Description=item.description,
+        InUse=item.in_use,
+        Shared=item.shared,
+        Size=item.size,
+        CreatedAt=rfc3339(item.made_at),
+        LastUsedAt=rfc3339(item.used_at),
+        UsageCount=item.uses,
     )

@@ -1,0 +1,41 @@
+"""`scow builder prune`: removes the build cache."""
+
+from __future__ import annotations
+
+from scow.cli.command import Command
+from scow.cli.listing import filters_param
+from scow.cli.output import line, put
+from scow.cli.pruning import confirm, filters
+from scow.cli.units import human_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scow.cli.command import Session
+    from scow.cli.flags import Flags, Option
+
+_OPTIONS: tuple[Option, ...] = (
+    ("all", "a", "bool", "", "Remove all of the build cache, also what images share"),
+    ("filter", "", "list", "", 'Remove only what matches a condition (e.g. "until=24h")'),
+    ("force", "f", "bool", "", "Do not ask"),
+    ("keep-storage", "", "bytes", "0", "Bytes of the most recently used cache that stay"),
+)
+
+
+def _prune(session: Session, flags: Flags, args: list[str]) -> int:
+    everything = flags.on("all")
+    what = "all build cache" if everything else "all dangling build cache"
+    confirm(flags, f"This will remove {what}. ")
+    params = [*filters_param(filters(session, flags))]
+    if everything:
+        params.append(("all", "1"))
+    if flags.text("keep-storage") != "0":
+        params.append(("keep-storage", flags.text("keep-storage")))
+    report = session.client.post("/build/prune", params) or {}
+    deleted = report.get("CachesDeleted") or []
+    if deleted:
+        put("Deleted build cache objects:\n" + "".join(f"{name}\n" for name in deleted) + "\n")
+    line(f"Total reclaimed space: {human_size(int(report.get('SpaceReclaimed') or 0), 4)}")
+    return 0
+
+
+COMMAND = Command(_prune, "[OPTIONS]", "Remove build cache", "", _OPTIONS, 0, 0)
