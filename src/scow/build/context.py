@@ -6,6 +6,7 @@ Nothing of it is unpacked: its paths never meet the file system, and a step that
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from scow.build.frontend.ignore import IgnoreRules
 from scow.build.tree import Node, Path, split
@@ -97,9 +98,12 @@ class Context:
         if not path:
             return
         if entry.kind == kinds.HARDLINK:
-            node = self._nodes.get(split(entry.target))
+            target = split(entry.target)
+            node = self._nodes.get(target)
             if node is None or node.is_directory:
                 raise InvalidArchive(f"the link {os.fsdecode(entry.name)!r} leads to nothing in the archive")
+            if node.kind == kinds.FILE:
+                node = self._nodes[target] = replace(node, inode=(0, node.offset))
             self._put(path, node)
             return
         node = Node(

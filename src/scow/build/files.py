@@ -188,15 +188,22 @@ class Files:
     def write(self, emit: Emit) -> None:
         """The layer as an archive. Runs in a thread."""
         writer = TarWriter(emit)
+        links: dict[tuple[int, Node], bytes] = {}  # names of one file stay that when nothing else differs
         for path, item in self.sorted():
             node = item.node
             if not path:
                 continue  # the root is there, whatever an image says
             name = b"/".join(path) + (b"/" if node.is_directory else b"")
+            attributes = Attributes(node.mode, node.uid, node.gid, node.mtime)
+            if node.inode is not None:
+                first = links.setdefault((id(item.tree), replace(node, xattrs=None)), name)
+                if first is not name:
+                    writer.member(name, b"1", attributes, target=first)
+                    continue
             writer.member(
                 name,
                 _FLAGS[node.kind],
-                Attributes(node.mode, node.uid, node.gid, node.mtime),
+                attributes,
                 size=node.size,
                 target=node.target,
                 device=node.device,

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from scow.errors import InvalidArgument
@@ -24,7 +24,7 @@ _CHUNK = 1 << 20
 @dataclass(frozen=True, slots=True)
 class Node:
     """One file: `kind` is a word of archive.entry. `digest` is the sha256 of the content where it is known, else "". `mtime`
-    is in Unix nanoseconds.
+    is in Unix nanoseconds. `inode`: the same for the names of one file that has several; `offset` is the tree's own.
     """
 
     kind: str
@@ -37,7 +37,8 @@ class Node:
     device: tuple[int, int] = (0, 0)
     xattrs: dict[str, bytes] | None = None
     digest: str = ""
-    offset: int = field(default=0, compare=False)
+    offset: int = 0
+    inode: tuple[int, int] | None = None
 
     @property
     def is_directory(self) -> bool:
@@ -249,6 +250,7 @@ def _node(directory: int, name: bytes, there: os.stat_result) -> Node | None:
         os.readlink(name, dir_fd=directory) if kind == kinds.SYMLINK else b"",
         (os.major(there.st_rdev), os.minor(there.st_rdev)) if kind in (kinds.CHARACTER, kinds.BLOCK) else (0, 0),
         xattrs,
+        inode=(there.st_dev, there.st_ino) if kind == kinds.FILE and there.st_nlink > 1 else None,
     )
 
 
