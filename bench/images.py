@@ -5,9 +5,11 @@ import io
 import os
 import random
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.harness.archives import Made, docker_archive
 from tests.harness.registry import Image, Registry
 
 
@@ -28,6 +30,35 @@ def server(quick: bool) -> Iterator[list[tuple[str, str, str]]]:
         yield made
     finally:
         registry.close()
+
+
+@contextlib.contextmanager
+def one(size: int) -> Iterator[str]:
+    """A registry with an image of one layer of `size` bytes: its reference."""
+    registry = Registry()
+    try:
+        yield registry.push("bench/one", Image([_blob(size, 3)]))
+    finally:
+        registry.close()
+
+
+@contextlib.contextmanager
+def archive(quick: bool) -> Iterator[tuple[str, str]]:
+    """A file as `docker save` writes them, with the image of many files: (its path, the image's name)."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        path = f"{folder}/image.tar"
+        Path(path).write_bytes(docker_archive(Made([_files(int(266e6 * (0.2 if quick else 1)))], ["bench/loaded:1"])))
+        yield path, "bench/loaded:1"
+
+
+def tree(folder: Path, size: float, count: int) -> None:
+    """`count` files of `size` bytes together in some directories; they compress to about half."""
+    source = random.Random(7)
+    each = int(size) // count
+    for number in range(count):
+        directory = folder / f"d{number % 40}"
+        directory.mkdir(exist_ok=True)
+        (directory / f"f{number}").write_bytes(source.randbytes(each // 2) + bytes(each - each // 2))
 
 
 def _files(size: int) -> bytes:

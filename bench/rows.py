@@ -283,6 +283,64 @@ class Bench:
                                 into.add(next(iter(peer.clients)), took)
                         peer.call("rmi", "-f", reference, check=False)
 
+    def row_load(self) -> None:
+        """Docker's own form of archive, so that no engine reads what only it has written."""
+        row = self.row("load", "load: the image of many files", "s", goal="1.5×")
+        with images.archive(self.quick) as (path, name):
+
+            def step(peer: Peer, cli: list[str]) -> float:
+                peer.call("rmi", "-f", name, check=False)
+                os.sync()
+                return timed([*cli, "load", "-i", path])
+
+            self.interleave(row, step, n=1 if self.quick else 3)
+            for peer in self.peers:
+                peer.call("rmi", "-f", name, check=False)
+
+    def row_commit(self) -> None:
+        row = self.row("commit", "commit of 100 MB and 2000 files", "s", goal="1.5×")
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+            images.tree(Path(folder), 20e6 if self.quick else 100e6, 200 if self.quick else 2000)
+            for peer in self.peers:
+                args = ("run", "--name", "bench-commit", "--network", "none", "-v", f"{folder}:/in:ro", "busybox")
+                peer.call(*args, "cp", "-r", "/in", "/out")
+
+        def step(peer: Peer, cli: list[str]) -> float:
+            os.sync()
+            took = timed([*cli, "commit", "bench-commit", "bench-committed"])
+            peer.call("rmi", "-f", "bench-committed")
+            return took
+
+        self.interleave(row, step, n=1 if self.quick else 3)
+        for peer in self.peers:
+            peer.remove_all()
+
+    def row_pullmemory(self) -> None:
+        """The highest private memory of the daemon while it pulls, above what it had before."""
+        row = self.row("pull-memory", "pull of 1 GB: growth of the daemon, private", "MB", goal="64 MB")
+        with images.one(int(2e8 if self.quick else 1e9)) as reference:
+            for peer in self.peers:
+                if not peer.roots():
+                    continue  # podman has no daemon, its client does the work
+                peer.call("version")
+                before = private(tree(peer.roots()))
+                highest, done = before, threading.Event()
+
+                def watch(peer: Peer = peer, done: threading.Event = done) -> None:
+                    nonlocal highest
+                    while not done.wait(0.05):
+                        highest = max(highest, private(tree(peer.roots())))
+
+                thread = threading.Thread(target=watch)
+                thread.start()
+                try:
+                    peer.pull(reference)
+                finally:
+                    done.set()
+                    thread.join()
+                row.add(next(iter(peer.clients)), (highest - before) / 1e6)
+                peer.call("rmi", "-f", reference, check=False)
+
     def pull(self, peer: Peer, reference: str) -> float:
         """Seconds that pulling an image takes which is not there."""
         os.sync()
