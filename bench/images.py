@@ -14,20 +14,23 @@ from tests.harness.registry import Image, Registry
 
 
 @contextlib.contextmanager
-def server(quick: bool) -> Iterator[list[tuple[str, str, str]]]:
-    """A registry that holds the images: (key, title, reference) of each."""
+def server(key: str, quick: bool) -> Iterator[tuple[str, str]]:
+    """A registry that holds one of the images, "many" files, "two" large layers or 30 "layers": (title, reference)."""
     scale = 0.2 if quick else 1.0
     registry = Registry()
     try:
-        made = []
-        many = _files(int(266e6 * scale))
-        made.append(("many", f"{len(many) / 1e6:.0f} MB in many files", registry.push("bench/many", Image([many]))))
-        two = [_blob(int(231e6 * scale), seed) for seed in (1, 2)]
-        made.append(("two", f"{sum(map(len, two)) / 1e6:.0f} MB in two layers", registry.push("bench/two", Image(two))))
-        del many, two
-        layers = [_layer(number, int(3e6 * scale)) for number in range(30)]
-        made.append(("layers", "30 layers", registry.push("bench/layers", Image(layers))))
-        yield made
+        if key == "many":
+            layers = [_files(int(266e6 * scale))]
+            title = f"{len(layers[0]) / 1e6:.0f} MB in many files"
+        elif key == "two":
+            layers = [_blob(int(231e6 * scale), seed) for seed in (1, 2)]
+            title = f"{sum(map(len, layers)) / 1e6:.0f} MB in two layers"
+        else:
+            layers = [_layer(number, int(3e6 * scale)) for number in range(30)]
+            title = "30 layers"
+        reference = registry.push(f"bench/{key}", Image(layers))
+        layers.clear()
+        yield title, reference
     finally:
         registry.close()
 

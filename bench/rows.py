@@ -1,5 +1,6 @@
 """The measured rows. Each gives one sample per call for each client, so that a run can interleave the engines."""
 
+import contextlib
 import json
 import os
 import socket
@@ -8,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -262,26 +263,60 @@ class Bench:
         for peer in self.peers:
             peer.remove_all()
 
-    def row_pull(self) -> None:
-        saves = self.row("save", "save: the image of many files", "s", goal="1.5×")
-        pushes = self.row("push", "push to a registry that has nothing: the image of many files", "s", goal="1.5×")
-        with images.server(self.quick) as made:
-            for key, title, reference in made:
-                row = self.row(f"pull-{key}", f"pull and unpack: {title}", "s", goal="2×")
-                for turn in range(2 if self.quick else 3):
-                    for peer in self.peers:
-                        steps = [(row, self.pull)]
-                        if key == "many":
-                            steps += [(saves, self.save), (pushes, self.push)]
-                        for into, step in steps:
-                            try:
-                                took = step(peer, reference)
-                            except RuntimeError as error:
-                                into.notes[next(iter(peer.clients))] = str(error)[:200]
-                                continue
-                            if turn:
-                                into.add(next(iter(peer.clients)), took)
-                        peer.call("rmi", "-f", reference, check=False)
+    def row_pullmany(self) -> None:
+        self._pulls("many")
+
+    def row_pulltwo(self) -> None:
+        self._pulls("two")
+
+    def row_pulllayers(self) -> None:
+        self._pulls("layers")
+
+    def _pulls(self, key: str) -> None:
+        with images.server(key, self.quick) as (title, reference):
+            row = self.row(f"pull-{key}", f"pull and unpack: {title}", "s", goal="2×")
+
+            def step(peer: Peer, _: list[str]) -> float:
+                took = self.pull(peer, reference)
+                peer.call("rmi", "-f", reference)
+                return took
+
+            self.by_engine(row, step, 1 if self.quick else 2)
+
+    def row_save(self) -> None:
+        row = self.row("save", "save: the image of many files", "s", goal="1.5×")
+        with self._everywhere() as reference:
+            self.by_engine(row, lambda peer, cli: self.save(cli, reference), 1 if self.quick else 3)
+
+    def row_push(self) -> None:
+        row = self.row("push", "push to a registry that has nothing: the image of many files", "s", goal="1.5×")
+        with self._everywhere() as reference:
+            self.by_engine(row, lambda peer, cli: self.push(peer, reference), 1 if self.quick else 3)
+
+    @contextlib.contextmanager
+    def _everywhere(self) -> Iterator[str]:
+        """The image of many files in all engines: its reference."""
+        with images.server("many", self.quick) as (_, reference):
+            for peer in self.peers:
+                peer.pull(reference)
+            yield reference
+            for peer in self.peers:
+                peer.call("rmi", "-f", reference, check=False)
+
+    def by_engine(self, row: Row, step: Callable[[Peer, list[str]], float], n: int) -> None:
+        """As `interleave`, once for each engine: what counts is the daemon's work."""
+        for turn in range(min(n, self.n) + 1):
+            for peer in self.peers:
+                column, cli = next(iter(peer.clients.items()))
+                if column in row.notes:
+                    continue
+                try:
+                    took = step(peer, cli)
+                except RuntimeError as error:
+                    row.notes[column] = str(error)[:200]
+                    continue
+                if turn:
+                    row.add(column, took)
 
     def row_load(self) -> None:
         """Docker's own form of archive, so that no engine reads what only it has written."""
@@ -293,7 +328,7 @@ class Bench:
                 os.sync()
                 return timed([*cli, "load", "-i", path])
 
-            self.interleave(row, step, n=1 if self.quick else 3)
+            self.interleave(row, step, n=1 if self.quick else min(3, self.n))
             for peer in self.peers:
                 peer.call("rmi", "-f", name, check=False)
 
@@ -311,7 +346,7 @@ class Bench:
             peer.call("rmi", "-f", "bench-committed")
             return took
 
-        self.interleave(row, step, n=1 if self.quick else 3)
+        self.interleave(row, step, n=1 if self.quick else min(3, self.n))
         for peer in self.peers:
             peer.remove_all()
 
@@ -361,12 +396,10 @@ class Bench:
             registry.close()
             peer.call("rmi", name, check=False)
 
-    def save(self, peer: Peer, reference: str) -> float:
+    def save(self, cli: list[str], reference: str) -> float:
         """Seconds that saving an image to a file takes."""
-        with tempfile.TemporaryDirectory() as folder:
-            start = time.perf_counter()
-            peer.call("save", "-o", f"{folder}/image.tar", reference)
-            return time.perf_counter() - start
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+            return timed([*cli, "save", "-o", f"{folder}/image.tar", reference])
 
 
 def lifetime(peer: Peer, name: str) -> float:

@@ -47,3 +47,26 @@ class RemoteTags(msgspec.Struct):
     """GET /scow/registry/tags."""
 
     Tags: list[str]
+
+
+class ListSource(msgspec.Struct):
+    """A manifest that a list names: its bytes in base64, and the repository that has it."""
+
+    Repository: str
+    MediaType: str
+    Raw: str
+
+
+class ListBody(msgspec.Struct):
+    """POST /scow/registry/manifest: a manifest list, bytes in base64, and what comes from other repositories with it."""
+
+    MediaType: str
+    Raw: str
+    Manifests: list[ListSource] = []
+
+
+class ListPushed(msgspec.Struct):
+    """The digests of the list and of the manifests that were brought."""
+
+    Digest: str
+    Manifests: list[str]

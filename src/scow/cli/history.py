@@ -20,12 +20,14 @@ _OPTIONS: tuple[Option, ...] = (
     ("format", "", "string", "", FORMAT_HELP),
     ("human", "H", "bool", "true", "Show sizes and dates for people"),
     ("no-trunc", "", "bool", "", "Don't truncate output"),
+    ("platform", "", "string", "", "Show the history only if the image is for this platform"),
     ("quiet", "q", "bool", "", "Show only image IDs"),
 )
 
 
 def _history(session: Session, flags: Flags, args: list[str]) -> int:
-    items = session.client.get(f"/images/{quote(args[0], '/:@')}/history")
+    params = [("platform", flags.text("platform"))] if flags.text("platform") else []
+    items = session.client.get(f"/images/{quote(args[0], '/:@')}/history", params)
     human, trunc = flags.on("human"), not flags.on("no-trunc")
     rows = [_row(item, trunc, human) for item in items]
     layout = flags.text("format")

@@ -11,12 +11,17 @@ if TYPE_CHECKING:
     from scow.cli.command import Session
     from scow.cli.flags import Flags, Option
 
-_OPTIONS: tuple[Option, ...] = (("format", "f", "string", "", FORMAT_HELP),)
+_OPTIONS: tuple[Option, ...] = (
+    ("format", "f", "string", "", FORMAT_HELP),
+    ("platform", "", "string", "", "Show the image only if it is for this platform"),
+)
 
 
 def _inspect(session: Session, flags: Flags, args: list[str]) -> int:
+    params = [("platform", flags.text("platform"))] if flags.text("platform") else []
+
     def fetch(name: str) -> tuple[str, bytes]:
-        return "Image", session.client.call("GET", f"/images/{quote(name, '/:@')}/json").read()
+        return "Image", session.client.call("GET", f"/images/{quote(name, '/:@')}/json", params).read()
 
     return inspect(args, flags.text("format"), fetch)
 

@@ -15,7 +15,7 @@ from scow.model.task import Attachment as Attachment
 from scow.model.task import ExitStatus as ExitStatus
 from scow.model.task import LogTarget as LogTarget
 from scow.model.task import TaskSpec as TaskSpec
-from scow.model.transfer import Checked, Loaded
+from scow.model.transfer import Checked, ListPart, Loaded
 from scow.model.transfer import Credentials as Credentials
 from scow.model.transfer import Found as Found
 from scow.model.transfer import PullProgress as PullProgress
@@ -197,6 +197,18 @@ class ImageStore(Protocol):
         self, reference: Reference, credentials: Credentials | None, *, entries: bool = False
     ) -> RemoteManifest:
         """What the registry has under a name; with `entries` also the manifests of an index."""
+
+    async def push_list(
+        self,
+        reference: Reference,
+        data: bytes,
+        media_type: str,
+        sources: Sequence[ListPart],
+        credentials: Credentials | None,
+    ) -> tuple[str, list[str]]:
+        """Put a manifest list into its repository, and first what it names from other repositories of that registry.
+        Returns the digests of the list and of the manifests that were brought.
+        """
 
     async def tag(self, image_id: str, reference: Reference) -> None: ...
 

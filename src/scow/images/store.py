@@ -20,7 +20,7 @@ from scow.images.trees import Trash, Trees
 from scow.metadata.database import Database
 from scow.model.image import Image
 from scow.model.making import NewImage
-from scow.model.transfer import Checked, Credentials, Found, Loaded, PullProgress, PushReport, RemoteManifest
+from scow.model.transfer import Checked, Credentials, Found, ListPart, Loaded, PullProgress, PushReport, RemoteManifest
 from scow.oci.digest import Digest
 from scow.oci.platform import Platform
 from scow.oci.reference import Reference
@@ -123,6 +123,18 @@ class LocalImageStore:
         from scow.images.remote import look
 
         return await look(self.parts, reference, credentials, entries=entries)
+
+    async def push_list(
+        self,
+        reference: Reference,
+        data: bytes,
+        media_type: str,
+        sources: Sequence[ListPart],
+        credentials: Credentials | None,
+    ) -> tuple[str, list[str]]:
+        from scow.images.push_list import push_list
+
+        return await push_list(self.parts, reference, data, media_type, sources, credentials)
 
     async def tag(self, image_id: str, reference: Reference) -> None:
         if reference.tag is None or reference.digest is not None:

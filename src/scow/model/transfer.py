@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from scow.oci.reference import Reference
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -101,6 +103,15 @@ class RemoteManifest:
     data: bytes
     platforms: tuple[tuple[str, str, str], ...] = ()
     entries: tuple["RemoteManifest", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListPart:
+    """A manifest that a manifest list names, and the repository in which it and its blobs are."""
+
+    repository: Reference
+    data: bytes
+    media_type: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,18 @@ from datetime import datetime
 
 from scow.engine.context import Engine
 from scow.engine.images.filters import Filters, before_until, check_names, labelled, path_pattern, truth
+from scow.engine.images.platforms import check_platform
 from scow.model.image import Image
 from scow.oci.reference import Reference
 
 _FILTERS = frozenset({"before", "dangling", "label", "reference", "since", "until"})
 
 
-def get(engine: Engine, name: str) -> Image:
-    """By reference, id or id prefix."""
-    return engine.images.resolve(name)
+def get(engine: Engine, name: str, platform: str = "") -> Image:
+    """By reference, id or id prefix. NotFound when it is not for `platform` ("": any)."""
+    image = engine.images.resolve(name)
+    check_platform(image, name, platform)
+    return image
 
 
 def containers_of(engine: Engine) -> dict[str, int]:
@@ -116,9 +119,9 @@ class HistoryItem:
     comment: str
 
 
-def history(engine: Engine, name: str) -> list[HistoryItem]:
+def history(engine: Engine, name: str, platform: str = "") -> list[HistoryItem]:
     """Newest first. A line has an id as far as the images that the image was made of are here."""
-    image = engine.images.resolve(name)
+    image = get(engine, name, platform)
     sizes = list(engine.images.layer_sizes(image.id))
     lines = [(entry, 0 if entry.empty_layer or not sizes else sizes.pop(0)) for entry in image.history]
     made_of: Image | None = image

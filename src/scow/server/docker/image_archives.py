@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
-import msgspec
-
 from scow.engine.images import load as loading
 from scow.engine.images import save as saving
 from scow.model.transfer import Sentence
 from scow.server.docker.call import COMMON, Call
+from scow.server.docker.platforms import platform_of
 from scow.server.docker.progress import Step, answer
 
 _TAR = COMMON + b"Content-Type: application/x-tar\r\n"
@@ -24,7 +23,7 @@ async def save_one(call: Call) -> None:
 
 
 async def _save(call: Call, names: Sequence[str]) -> None:
-    pieces = saving.save(call.engine, names, _platform(call))
+    pieces = saving.save(call.engine, names, platform_of(call))
     try:
         first = await anext(pieces)  # what cannot be saved fails here, with a status
         second = await anext(pieces)
@@ -41,7 +40,7 @@ async def _save(call: Call, names: Sequence[str]) -> None:
 async def load(call: Call) -> None:
     """POST /images/load. As in Docker the answer is 200 and an error is its last line."""
     quiet = call.flag("quiet", True)
-    platform = _platform(call)
+    platform = platform_of(call)
 
     async def work(tell: Callable[[Step], None]) -> None:
         for text in await loading.load(call.engine, _body(call), platform, _nothing if quiet else tell):
@@ -52,15 +51,6 @@ async def load(call: Call) -> None:
 
 def _nothing(step: object) -> None:
     """A quiet client wants no progress."""
-
-
-def _platform(call: Call) -> str:
-    """`platform`: text as scow's CLI sends it, or the JSON object of API 1.48."""
-    text = call.text("platform")
-    if not text.startswith("{"):
-        return text
-    value = msgspec.json.decode(text, type=dict[str, str])
-    return "/".join(filter(None, (value.get("os"), value.get("architecture"), value.get("variant"))))
 
 
 async def _body(call: Call) -> AsyncIterator[bytes]:

@@ -13,6 +13,7 @@ from scow.oci.reference import Reference
 from scow.server.docker import making
 from scow.server.docker.call import Call
 from scow.server.docker.convert.image import show_history, show_image, show_image_summary
+from scow.server.docker.platforms import platform_of
 from scow.server.docker.progress import answer
 from scow.server.docker.registry import registry_auth
 
@@ -29,12 +30,12 @@ async def list_images(call: Call) -> None:
 
 async def inspect(call: Call) -> None:
     """GET /images/{name}/json"""
-    call.send(show_image(call.engine, query.get(call.engine, call.name), call.version))
+    call.send(show_image(call.engine, query.get(call.engine, call.name, platform_of(call)), call.version))
 
 
 async def history(call: Call) -> None:
     """GET /images/{name}/history"""
-    call.send([show_history(item) for item in query.history(call.engine, call.name)])
+    call.send([show_history(item) for item in query.history(call.engine, call.name, platform_of(call))])
 
 
 async def create(call: Call) -> None:
@@ -93,7 +94,7 @@ async def remove_image(call: Call) -> None:
         call.name,
         force=call.flag("force"),
         prune=not call.flag("noprune"),
-        platform=call.text("platform"),
+        platform=platform_of(call),
     )
     call.send([DeletedItem(item.untagged or UNSET, item.deleted or UNSET) for item in removed])
 

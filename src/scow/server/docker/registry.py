@@ -5,7 +5,16 @@ from collections.abc import Callable
 
 from scow.api.create import AuthBody
 from scow.api.image import AuthAnswer
-from scow.api.registry import DescriptorItem, DistributionInspect, PlatformItem, RemoteDocument, RemoteTags, SearchItem
+from scow.api.registry import (
+    DescriptorItem,
+    DistributionInspect,
+    ListBody,
+    ListPushed,
+    PlatformItem,
+    RemoteDocument,
+    RemoteTags,
+    SearchItem,
+)
 from scow.api.values import UNSET
 from scow.engine.images import distribution as looking
 from scow.engine.images import login as logging_in
@@ -13,9 +22,11 @@ from scow.engine.images import push as pushing
 from scow.engine.images import search as searching
 from scow.engine.ports import Credentials, RemoteManifest
 from scow.errors import InvalidArgument, ScowError
+from scow.model.transfer import ListPart
 from scow.oci.reference import Reference
 from scow.server.docker import body as bodies
 from scow.server.docker.call import Call
+from scow.server.docker.platforms import platform_of
 from scow.server.docker.progress import Step, answer
 
 _MAX_AUTH = 64 << 10
@@ -39,7 +50,7 @@ async def push(call: Call) -> None:
     if tag:
         reference = reference.with_tag(tag)
     every_tag = reference.tag is None and reference.digest is None
-    platform = call.text("platform")
+    platform = platform_of(call)
 
     async def work(progress: Callable[[Step], None]) -> None:
         await pushing.push(call.engine, reference, every_tag, platform, credentials, progress)
@@ -67,6 +78,22 @@ async def manifest(call: Call) -> None:
     reference = Reference.parse(call.text("name"))
     found = await looking.look(call.engine, reference, registry_auth(call), entries=call.flag("entries"))
     call.send(_remote(found))
+
+
+async def push_list(call: Call) -> None:
+    """POST /scow/registry/manifest: `scow manifest push`."""
+    wire = await call.json(ListBody)
+    try:
+        data = binascii.a2b_base64(wire.Raw)
+        sources = [
+            ListPart(Reference.parse(item.Repository), binascii.a2b_base64(item.Raw), item.MediaType)
+            for item in wire.Manifests
+        ]
+    except (binascii.Error, ValueError):
+        raise InvalidArgument("a manifest is not in base64") from None
+    reference = Reference.parse(call.text("name"))
+    digest, pushed = await looking.push_list(call.engine, reference, data, wire.MediaType, sources, registry_auth(call))
+    call.send(ListPushed(digest, pushed))
 
 
 async def tags(call: Call) -> None:

@@ -96,6 +96,7 @@ ROUTES: dict[str, Handler] = {
     "GET /distribution/*/json": registry.distribution,
     "POST /scow/images/bootstrap": images.bootstrap,
     "GET /scow/registry/manifest": registry.manifest,
+    "POST /scow/registry/manifest": registry.push_list,
     "GET /scow/registry/tags": registry.tags,
     "POST /scow/system/check": image_upkeep.check,
     # volumes, networks
