@@ -234,9 +234,9 @@ class Snapshots(Protocol):
     async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
         """Make the container's writable layer (durable, empty). Conflict if it exists."""
 
-    def mounts(self, container_id: str, chain_ids: Sequence[str]) -> Sequence[Mount]:
-        """The mounts that make up the root (no I/O beyond stat): one overlay; a bind for zero layers or native
-        copies.
+    def mounts(self, container_id: str, chain_ids: Sequence[str], *, lasting: bool = True) -> Sequence[Mount]:
+        """The mounts that make up the root (next to no I/O): one overlay; a bind for zero layers or native copies.
+        What is written by a container that is not `lasting` need not be on disk when the machine goes down.
         """
 
     def directories(self, container_id: str, chain_ids: Sequence[str]) -> tuple[Sequence[str], str, str]:

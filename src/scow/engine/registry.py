@@ -69,6 +69,11 @@ class Entry:
                 return
 
 
+def _lasting(entry: Entry) -> bool:
+    """Whether its record must outlive the machine's end: one that then ends with --rm is removed at the next start."""
+    return not entry.container.host.auto_remove
+
+
 class ContainerRegistry:
     """Lookup by id, name and id prefix. Names are taken when `reserve` returns and given back by
     `release`/`discard`.
@@ -133,7 +138,7 @@ class ContainerRegistry:
 
     async def discard(self, entry: Entry) -> None:
         """Forget it durably; its name is free when this returns."""
-        await self.store.delete(entry.container.id)
+        await self.store.delete(entry.container.id, durable=_lasting(entry))
         self._entries.pop(entry.container.id, None)
         self.release(entry.container.name)
         for exec_id in entry.execs:
@@ -144,7 +149,7 @@ class ContainerRegistry:
         entry.container = replace(entry.container, status=status)
 
     async def save(self, entry: Entry) -> None:
-        await self.store.set_status(entry.container.id, entry.container.status)
+        await self.store.set_status(entry.container.id, entry.container.status, durable=_lasting(entry))
 
     async def rename(self, entry: Entry, name: str) -> None:
         old = entry.container.name

@@ -49,7 +49,7 @@ class NativeSnapshots(OverlaySnapshots):
         found = changes.tree_changes(tree, self._lowers(chain_ids), placeholders(ours))
         return [(os.fsdecode(path), kind) for path, kind in found]
 
-    def mounts(self, container_id: str, chain_ids: Sequence[str]) -> Sequence[Mount]:
+    def mounts(self, container_id: str, chain_ids: Sequence[str], *, lasting: bool = True) -> Sequence[Mount]:
         return [self._bind(container_id)]
 
 

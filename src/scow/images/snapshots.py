@@ -3,6 +3,7 @@
 <data-root>/rw/<container id>/diff   the writable layer      …/work   overlayfs's scratch directory
 """
 
+import contextlib
 import logging
 import os
 import stat
@@ -36,13 +37,17 @@ class OverlaySnapshots:
         self._make(container_id)
         os.mkdir(f"{self._root}/{container_id}/work", 0o700)
 
-    def mounts(self, container_id: str, chain_ids: Sequence[str]) -> Sequence[Mount]:
+    def mounts(self, container_id: str, chain_ids: Sequence[str], *, lasting: bool = True) -> Sequence[Mount]:
         """One overlay, or a bind of the writable directory when there is nothing below it."""
         lowers, upper, work = self.directories(container_id, chain_ids)
         bind = self._bind(container_id)
         if not lowers:
             return [bind]
         options = [f"lowerdir={':'.join(lowers)}", f"upperdir={upper}", f"workdir={work}", *self._features]
+        if not lasting:
+            options.append("volatile")  # no waiting for the disk; overlayfs leaves a mark that forbids the next mount
+            with contextlib.suppress(OSError):
+                os.rmdir(f"{work}/work/incompat/volatile")
         return [{"type": "overlay", "source": "overlay", "options": options}]
 
     def directories(self, container_id: str, chain_ids: Sequence[str]) -> tuple[Sequence[str], str, str]:

@@ -23,7 +23,9 @@ _status = msgspec.json.Decoder(Status)
 
 
 class ContainerStore:
-    """Durable records of containers; every method returns when the change is on disk."""
+    """Durable records of containers; every method returns when the change is on disk. Without `durable` it survives
+    all but the machine's end.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -63,10 +65,13 @@ class ContainerStore:
             )
         )
 
-    async def set_status(self, container_id: str, status: Status) -> None:
+    async def set_status(self, container_id: str, status: Status, *, durable: bool = True) -> None:
         data = msgspec.json.encode(status)
         await self._database.write(
-            lambda connection: connection.execute("update containers set status = ? where id = ?", (data, container_id))
+            lambda connection: connection.execute(
+                "update containers set status = ? where id = ?", (data, container_id)
+            ),
+            durable=durable,
         )
 
     async def rename(self, container_id: str, name: str) -> None:
@@ -74,7 +79,9 @@ class ContainerStore:
             lambda connection: connection.execute("update containers set name = ? where id = ?", (name, container_id))
         )
 
-    async def delete(self, container_id: str) -> None:
+    async def delete(self, container_id: str, *, durable: bool = True) -> None:
         await self._database.write(
-            lambda connection: connection.execute("delete from containers where id = ?", (container_id,)), frees=True
+            lambda connection: connection.execute("delete from containers where id = ?", (container_id,)),
+            frees=True,
+            durable=durable,
         )

@@ -12,14 +12,23 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from scow.errors import DataLoss, ResourceExhausted, Unavailable
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
+Done = Callable[[Any, BaseException | None], None]
 _MAX_GROUP = 64
 _RESERVE = 256 << 10  # bytes held back, so that something can be deleted when the disk is full
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    work: Work
+    done: Done
+    durable: bool
 
 
 class Database:
@@ -31,9 +40,7 @@ class Database:
         self._path = path
         self._reserve = f"{path}-reserve"
         self._local = threading.local()
-        self._queue: queue.SimpleQueue[tuple[Work, Callable[[Any, BaseException | None], None]] | None] = (
-            queue.SimpleQueue()
-        )
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         try:
             with contextlib.closing(self._open()) as connection:
                 _migrate(connection, migrations)
@@ -59,14 +66,15 @@ class Database:
             connection = self._local.connection = self._open()
         return list(connection.execute(sql, parameters))
 
-    async def write(self, work: Callable[[sqlite3.Connection], T], *, frees: bool = False) -> T:
-        """Run `work(connection)` in the writer's transaction; returns its value once it is durable.
+    async def write(self, work: Callable[[sqlite3.Connection], T], *, frees: bool = False, durable: bool = True) -> T:
+        """Run `work(connection)` in the writer's transaction; returns its value once it is durable. Without `durable`
+        it survives everything but the machine's end, and does not wait for the disk.
 
         Cancelling the caller does not undo the write. `work` must not commit and must not keep the connection.
         ResourceExhausted when the disk is full; with `frees` (it lets go of something) the reserve is used up first.
         """
         try:
-            return await self._write(work)
+            return await self._write(work, durable)
         except ResourceExhausted:
             if not frees:
                 raise
@@ -74,9 +82,9 @@ class Database:
                 os.unlink(self._reserve)
             except FileNotFoundError:
                 pass
-        return await self._write(work)
+        return await self._write(work, durable)
 
-    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _write(self, work: Callable[[sqlite3.Connection], T], durable: bool) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -92,7 +100,7 @@ class Database:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(settle, value, error)
 
-        self._queue.put((work, done))
+        self._queue.put(_Item(work, done, durable))
         return await asyncio.shield(future)
 
     def write_now(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -104,7 +112,7 @@ class Database:
             result.extend((value, error))
             ready.set()
 
-        self._queue.put((work, done))
+        self._queue.put(_Item(work, done, durable=True))
         ready.wait()
         if result[1] is not None:
             raise result[1]
@@ -141,34 +149,32 @@ class Database:
             os.close(fd)
 
 
-def _commit_group(
-    connection: sqlite3.Connection,
-    group: Sequence[tuple[Work, Callable[[Any, BaseException | None], None]]],
-    path: str,
-) -> bool:
+def _commit_group(connection: sqlite3.Connection, group: Sequence[_Item], path: str) -> bool:
     """Whether there was a group, it was committed, and nothing of it lacked room."""
     if not group:
         return False
-    outcomes: list[tuple[Callable[[Any, BaseException | None], None], Any, BaseException | None]] = []
+    outcomes: list[tuple[Done, Any, BaseException | None]] = []
     try:
+        # full: the commit waits for the disk; normal: a later one does. The log stays in order either way.
+        connection.execute(f"pragma synchronous={'full' if any(item.durable for item in group) else 'normal'}")
         connection.execute("begin immediate")
-        for work, done in group:
+        for item in group:
             connection.execute("savepoint one")
             try:
-                value = work(connection)
+                value = item.work(connection)
             except Exception as error:  # it belongs to the caller, whatever it is
                 if not connection.in_transaction:  # on a full disk, SQLite itself has undone all
                     raise
                 connection.execute("rollback to one")
-                outcomes.append((done, None, _typed(error, path)))
+                outcomes.append((item.done, None, _typed(error, path)))
             else:
-                outcomes.append((done, value, None))
+                outcomes.append((item.done, value, None))
             connection.execute("release one")
         connection.execute("commit")
     except Exception as error:  # noqa: BLE001 - the disk is full or broken: nothing of the group happened
         if connection.in_transaction:
             connection.execute("rollback")
-        outcomes = [(done, None, _typed(error, path)) for _, done in group]
+        outcomes = [(item.done, None, _typed(error, path)) for item in group]
     for done, value, error_or_none in outcomes:
         done(value, error_or_none)
     return not any(isinstance(error, (ResourceExhausted, Unavailable)) for _, _, error in outcomes)

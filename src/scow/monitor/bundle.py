@@ -28,7 +28,10 @@ _MAX_FILE = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What task.json says; the fields are those of the engine's TaskSpec. cgroup is the spec's cgroupsPath."""
+    """What task.json says; the fields are those of the engine's TaskSpec. cgroup is the spec's cgroupsPath.
+
+    durable_exit is False for a container that is removed when it has ended: its end is told before all is tidied up.
+    """
 
     id: str
     rootfs: Sequence[Mount]

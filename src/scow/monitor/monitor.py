@@ -76,6 +76,7 @@ class Monitor:
         self.exit: ExitRecord | None = None
         self.failed = False
         self._durable = False
+        self._mounts = -1  # a namespace that is kept until the exit is told, see _keep_mounts
         self._clients: set[Client] = set()
         self._close_at = 0.0
 
@@ -118,6 +119,8 @@ class Monitor:
             self._answer.refuse(outcome)
         else:
             self.init = self._take(outcome, self._stdio)
+            if not self.bundle.durable_exit:
+                self._keep_mounts(outcome.pid)
             self._answer.give({"pid": outcome.pid, "started_at": outcome.started_at})
             told = {"event": "oom"}
             self.memory = MemoryWatch(self._loop, cgroup.open(self.bundle.cgroup), lambda: self.control.tell(told))
@@ -325,15 +328,36 @@ class Monitor:
             settle()
         init.stdio.process_ended(_nothing)
         init.stdio.finish(time.time_ns())
-        try:
-            made.remove()
-        except (OSError, ScowError) as error:
-            self.trouble(f"cgroup {self.bundle.cgroup} cannot be removed: {error}")
+        if self.bundle.durable_exit:  # the container can be started again: nothing of this run must be in its way
+            self._remove(made)
         self.exit = ExitRecord(init.code, init.finished_at, oom_killed, init.pid, init.started_at)
         self._close_at = time.monotonic() + _LINGER
         self._loop.call_later(_LINGER, _nothing)
         self._record()
         self.control.tell(exit_event(self.exit))
+        if not self.bundle.durable_exit:
+            self._remove(made)
+            self._let_mounts_go()
+
+    def _remove(self, made: cgroup.Cgroup) -> None:
+        try:
+            made.remove()
+        except (OSError, ScowError) as error:
+            self.trouble(f"cgroup {self.bundle.cgroup} cannot be removed: {error}")
+
+    def _keep_mounts(self, pid: int) -> None:
+        """The last process to leave a mount namespace takes its mounts down before its end is seen, and overlayfs then
+        waits for the disk: 0.5 to 20 ms. Held here, that is done when everybody has been told.
+        """
+        try:
+            self._mounts = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            pass  # it has ended already
+
+    def _let_mounts_go(self) -> None:
+        if self._mounts >= 0:
+            os.close(self._mounts)
+            self._mounts = -1
 
     def _await_execs(self) -> None:
         """Processes that were killed just now: their ends come before the container's."""

@@ -109,7 +109,7 @@ def cached_path(seccomp: Mapping[str, Any]) -> str:
         return ""
     library = _open_library()
     text = json.dumps(seccomp, sort_keys=True, separators=(",", ":"))
-    key = f"2\0{os.uname().machine}\0{library.version}\0{text}".encode("utf-8", "surrogateescape")
+    key = f"3\0{os.uname().machine}\0{library.version}\0{text}".encode("utf-8", "surrogateescape")
     return f"{_cache_directory}/{hashlib.sha256(key).hexdigest()}.bpf"
 
 
@@ -218,6 +218,7 @@ def compile_profile(seccomp: Mapping[str, Any]) -> bytes:
     try:
         architectures = _add_architectures(library, context, seccomp.get("architectures") or ())
         _checked(library.attr_set(context, 3, 0), "no_new_privs attribute")  # SCMP_FLTATR_CTL_NNP: ours to decide
+        library.attr_set(context, 8, 2)  # SCMP_FLTATR_CTL_OPTIMIZE: a tree is checked faster; before 2.5 there is none
         extra: dict[int, int] = {}
         for rule in seccomp.get("syscalls") or ():
             _add_rule(library, context, rule, default, extra)

@@ -230,7 +230,7 @@ class FakeSnapshots:
             raise self.fail
         self.prepared.add(container_id)
 
-    def mounts(self, container_id: str, chain_ids: Sequence[str]) -> list[dict[str, Any]]:
+    def mounts(self, container_id: str, chain_ids: Sequence[str], *, lasting: bool = True) -> list[dict[str, Any]]:
         return [{"type": "overlay", "source": "overlay", "options": []}]
 
     def directories(self, container_id: str, chain_ids: Sequence[str]) -> tuple[list[str], str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from scow import background
+from scow.background import drain
 from scow.engine import reconcile
 from scow.engine.containers import create, execs, kill, pause, query, remove, rename, restart, start, stop, wait
 from scow.engine.ports import ExitStatus
@@ -207,6 +208,7 @@ def test_rm_option_removes_after_a_failed_start_and_after_an_exit(tmp_path: Path
         await start.start(world.engine, id_)
         world.supervisor.tasks[id_].end(3)
         assert (await removed).code == 3
+        await drain(1)  # the directory is deleted when everybody has been told
         assert left_over(world) == NOTHING
 
     run(tmp_path, scenario)

@@ -66,12 +66,15 @@ async def take_away(engine: Engine, entry: Entry, *, volumes: bool) -> None:
     await ending.kept(entry)
     await asyncio.gather(engine.containers.discard(entry), engine.supervisor.forget(container.id))
     await engine.snapshots.remove(container.id)
-    await asyncio.to_thread(files.delete, files.take_away(engine, container.id))
+    gone = files.take_away(engine, container.id)
     if volumes:
         await _remove_anonymous(engine, entry)
     happenings.publish(engine, container, "destroy")
     ending.settle(entry.exits, container.status.exit_code)
     ending.settle(entry.removals, container.status.exit_code)
+    await asyncio.to_thread(
+        files.delete, gone
+    )  # its log may be large: who waits for the container does not wait for that
 
 
 async def _remove_anonymous(engine: Engine, entry: Entry) -> None:

@@ -77,7 +77,7 @@ async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], und
         spec = TaskSpec(
             id=container.id,
             spec=build.build(container, surroundings(engine, container, joined, shm_source)),
-            rootfs=engine.snapshots.mounts(container.id, container.layers),
+            rootfs=engine.snapshots.mounts(container.id, container.layers, lasting=not container.host.auto_remove),
             log=_log_target(engine, container),
             exit_path=f"{files.directory(engine, container.id)}/exit.json",
             # --rm: when the machine goes down, the container goes with its exit
