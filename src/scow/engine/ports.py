@@ -112,8 +112,10 @@ class Supervisor(Protocol):
     async def spawn(self, spec: TaskSpec) -> Task:
         """Run a container; returns after its execve succeeded. On StartFailure nothing is left behind."""
 
-    async def forget(self, container_id: str) -> None:
-        """The exit is recorded elsewhere: remove the task's directory and its exit record."""
+    async def forget(self, container_id: str, *, settled: bool = False) -> None:
+        """The exit is recorded elsewhere: remove the task's directory and its exit record. With `settled`, return when
+        nothing of it is left that a next task of the same container could meet.
+        """
 
     async def close(self) -> None: ...
 

@@ -45,9 +45,8 @@ class OverlaySnapshots:
             return [bind]
         options = [f"lowerdir={':'.join(lowers)}", f"upperdir={upper}", f"workdir={work}", *self._features]
         if not lasting:
-            options.append("volatile")  # no waiting for the disk; overlayfs leaves a mark that forbids the next mount
-            with contextlib.suppress(OSError):
-                os.rmdir(f"{work}/work/incompat/volatile")
+            options.append("volatile")  # no waiting for the disk
+            _take_mark_off(f"{work}/work/incompat")
         return [{"type": "overlay", "source": "overlay", "options": options}]
 
     def directories(self, container_id: str, chain_ids: Sequence[str]) -> tuple[Sequence[str], str, str]:
@@ -120,6 +119,14 @@ class OverlaySnapshots:
         if missing:
             raise NotFound(f"layer {missing[0]} is missing")
         return [self._parts.trees.path(layers[chain_id].directory) for chain_id in reversed(chain_ids)]
+
+
+def _take_mark_off(incompat: str) -> None:
+    """What a volatile mount leaves, so that nothing is mounted again after the machine went down: it did not."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{incompat}/volatile/dirty")
+        os.rmdir(f"{incompat}/volatile")
+        os.rmdir(incompat)
 
 
 def placeholders(paths: Sequence[str]) -> Placeholders:

@@ -158,11 +158,13 @@ class Supervisor:
         if not await adoption.reconnect(task):
             await adoption.settle(task)
 
-    async def forget(self, container_id: str) -> None:
+    async def forget(self, container_id: str, *, settled: bool = False) -> None:
         path = f"{self._root}/{container_id}"
         task = self._tasks.pop(container_id, None)
         if task is not None:
             record: str | None = task.exit_path
+            if settled:
+                await task.settled()
             task.forgotten()
             task.close()
         else:

@@ -2,10 +2,11 @@
 
 import asyncio
 import binascii
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from scow.errors import NotFound
+from scow.errors import NotFound, ScowError
 from scow.linux import cgroup
 from scow.model.task import Attachment, ExitStatus
 from scow.oci.runtime import Process
@@ -13,6 +14,7 @@ from scow.supervisor.connection import Connection, Lost, Reply
 from scow.supervisor.directory import TaskDirectory
 
 UNKNOWN = 255
+_TIDYING = 10.0  # s
 _TURNS = 6  # of the loop, in which a waiter and whoever waits for it go on
 
 
@@ -107,6 +109,12 @@ class RunningTask:
         if self._connection is not None:
             self._connection.close()
         self.directory.close()
+
+    async def settled(self) -> None:
+        """Wait until the monitor has tidied up, which it may do after it has told the end: then it answers again."""
+        if self._connection is not None:
+            with contextlib.suppress(ScowError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._connection.request({"op": "hello"}), _TIDYING)
 
     def forgotten(self) -> None:
         """The exit is recorded elsewhere: the monitor need not keep it."""

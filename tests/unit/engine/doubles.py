@@ -123,7 +123,7 @@ class FakeSupervisor:
         task = self.tasks[spec.id] = FakeTask(spec, self.stubborn)
         return task
 
-    async def forget(self, container_id: str) -> None:
+    async def forget(self, container_id: str, *, settled: bool = False) -> None:
         self.forgotten.append(container_id)
 
     async def close(self) -> None: ...

@@ -79,7 +79,7 @@ async def record(engine: Engine, entry: Entry, exit_status: ExitStatus) -> None:
 async def _keep(engine: Engine, entry: Entry) -> None:
     """First our record of the exit, then the monitor's may go."""
     await engine.containers.save(entry)
-    await engine.supervisor.forget(entry.container.id)
+    await engine.supervisor.forget(entry.container.id, settled=entry.container.host.auto_remove)
     engine.export(entry.container)
 
 
