@@ -1,13 +1,14 @@
 """docker-py against the socket, unchanged."""
 
 import contextlib
+import io
 import threading
 import time
 from collections.abc import Iterator
 
 import docker
 import pytest
-from docker.errors import APIError, ContainerError, ImageNotFound, NotFound
+from docker.errors import APIError, BuildError, ContainerError, ImageNotFound, NotFound
 
 from tests.harness.clients import Clients, await_true
 from tests.harness.registry import PASSWORD, USER, Registry
@@ -143,3 +144,16 @@ def test_version_and_info(client: docker.DockerClient) -> None:
     assert client.version()["ApiVersion"] >= "1.45"
     info = client.info()
     assert (info["OSType"], info["LoggingDriver"]) == ("linux", "json-file")
+
+
+def test_build(client: docker.DockerClient) -> None:
+    source = io.BytesIO(b"FROM busybox\nARG A\nRUN echo $A > /f\nLABEL l=1\n")
+    image, lines = client.images.build(fileobj=source, tag="py/built", rm=True, buildargs={"A": "value"})
+    assert image.tags == ["py/built:latest"]
+    assert f"Successfully built {image.id[7:19]}\n" in [line.get("stream") for line in lines]
+    assert client.containers.run("py/built", "cat /f", remove=True) == b"value\n"
+    with pytest.raises(BuildError) as caught:
+        client.images.build(fileobj=io.BytesIO(b"FROM busybox\nRUN exit 9\n"))
+    assert "returned a non-zero code: 9" in caught.value.msg
+    client.images.remove("py/built")
+    assert client.api.prune_builds()["SpaceReclaimed"] >= 0

@@ -62,15 +62,25 @@ class Builder:
             self._rows = ()
         return self._cache
 
-    async def receive(self, archive: AsyncIterator[bytes]) -> "Context":
-        """The context that a client sends, plain or compressed. The caller closes it."""
+    async def receive(self, archive: AsyncIterator[bytes], url: str = "") -> "Context":
+        """The context that a client sends, plain or compressed, or that lies at an http or https URL, where it may be a
+        Dockerfile alone. The caller closes it.
+        """
         from scow.build.context import Context
         from scow.images.pipe import through
 
         parts = self._parts
-        context = Context(f"{parts.scratch}/context-{secrets.token_hex(8)}")
+        directory = (
+            f"{parts.scratch}/context-{secrets.token_hex(8)}"  # what a crash leaves there goes at the next start
+        )
+        os.mkdir(directory, 0o700)
+        context = Context(f"{directory}/archive")
         try:
-            await through(archive, lambda read: parts.submit(context.read_archive, read, parts.limits))
+            if url:
+                fetched = self._images.fetch(url, lambda _: None)
+                await through(fetched, lambda read: parts.submit(context.read_remote, read, parts.limits))
+            else:
+                await through(archive, lambda read: parts.submit(context.read_archive, read, parts.limits))
         except BaseException:
             context.close()
             raise

@@ -3,6 +3,7 @@
 Nothing of it is unpacked: its paths never meet the file system, and a step that copies from it reads the bytes where they lie.
 """
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -19,11 +20,16 @@ from scow.images.blobs import on_disk
 from scow.images.decompress import Decompressed, Source
 
 _CHUNK = 1 << 20
+_HEAD = 512
 IGNORE = ".dockerignore"
+MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+"""How gzip, bzip2, xz and zstd begin."""
 
 
 class Context:
-    """A tree (see tree.Tree) over the archive in the file `path`, which is removed by `close`."""
+    """A tree (see tree.Tree) over the archive in the file `path`, which is removed by `close`, as is its directory when nothing
+    else is in it.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -37,6 +43,8 @@ class Context:
             os.close(self._fd)
             self._fd = -1
             os.unlink(self._path)
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.dirname(self._path))
 
     # ------------------------------------------------------------ tree.Tree
 
@@ -64,6 +72,21 @@ class Context:
         for entry in reader:
             self._take(entry, reader)
         reader.drain()
+
+    def read_remote(self, source: Source, limits: Limits) -> None:
+        """As `read_archive`; what is no archive is the Dockerfile. Runs in a thread."""
+        first = source()
+        while len(first) < _HEAD and (more := source()):
+            first += more
+        waiting = [first]
+
+        def again() -> bytes:
+            return waiting.pop() if waiting else source()
+
+        if first.startswith(MAGIC) or first[257:262] == b"ustar":
+            self.read_archive(again, limits)
+        else:
+            self.add_file("Dockerfile", iter(again, b""))
 
     def add_file(self, name: str, pieces: Iterator[bytes], mode: int = 0o644, mtime: int = 0) -> None:
         """A file more; what has the name is replaced. Runs in a thread."""

@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -39,6 +40,7 @@ class MountStore:
         self._root = root
         self._locks: dict[str, asyncio.Lock] = {}
         self._users: Counter[str] = Counter()
+        self._making = threading.Lock()
 
     @asynccontextmanager
     async def use(self, id_: str, sharing: str, mode: int, uid: int, gid: int, now: int) -> Any:
@@ -47,7 +49,7 @@ class MountStore:
         if sharing == "private" and self._users[name]:
             path = f"{self._root}/.private-{secrets.token_hex(8)}"
             try:
-                yield await asyncio.to_thread(_make, path, id_, mode, uid, gid, now)
+                yield await asyncio.to_thread(self._make, path, id_, mode, uid, gid, now)
             finally:
                 await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
             return
@@ -56,11 +58,23 @@ class MountStore:
             await lock.acquire()
         self._users[name] += 1
         try:
-            yield await asyncio.to_thread(_make, f"{self._root}/{name}", id_, mode, uid, gid, now)
+            yield await asyncio.to_thread(self._make, f"{self._root}/{name}", id_, mode, uid, gid, now)
         finally:
             self._users[name] -= 1
             if lock is not None:
                 lock.release()
+
+    def _make(self, path: str, id_: str, mode: int, uid: int, gid: int, now: int) -> str:
+        """The directory to mount, made when it is not there. One at a time: two steps may want a new one."""
+        data = f"{path}/data"
+        with self._making:
+            if not os.path.exists(f"{path}/about"):
+                os.makedirs(data, exist_ok=True)
+                os.chown(data, uid, gid)
+                os.chmod(data, mode)
+                write_file(f"{path}/about", json.dumps({"id": id_, "made_at": now}).encode())
+            os.utime(f"{path}/about", ns=(now, now))
+        return data
 
     def all(self) -> Iterator[CacheMount]:
         """In a thread: what there is."""
@@ -93,18 +107,6 @@ class MountStore:
         for name in os.listdir(self._root):
             if name.startswith(".") or not os.path.exists(f"{self._root}/{name}/about"):
                 shutil.rmtree(f"{self._root}/{name}", ignore_errors=True)
-
-
-def _make(path: str, id_: str, mode: int, uid: int, gid: int, now: int) -> str:
-    data = f"{path}/data"
-    if not os.path.isdir(data):
-        os.makedirs(path, 0o700, exist_ok=True)
-        os.mkdir(data)
-        os.chown(data, uid, gid)
-        os.chmod(data, mode)
-        write_file(f"{path}/about", json.dumps({"id": id_, "made_at": now}).encode())
-    os.utime(f"{path}/about", ns=(now, now))
-    return data
 
 
 def _size(path: str) -> int:

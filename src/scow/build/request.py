@@ -30,13 +30,16 @@ class RunLimits:
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """One build. `arguments` with None are asked for, but have no value. `stamp`: SOURCE_DATE_EPOCH in Unix seconds.
+    """One build. `remote`: an http or https URL that the context is at.
+
+    `arguments` with None are asked for, but have no value. `stamp`: SOURCE_DATE_EPOCH in Unix seconds.
     `remove` and `remove_failed` decide what is said of containers of steps; none is ever kept.
 
     `credentials` gives those for a registry's host. `secrets` by id; they are in no key, no history and no layer.
     """
 
     dockerfile: str = "Dockerfile"
+    remote: str = ""
     names: tuple[Reference, ...] = ()
     arguments: Mapping[str, str | None] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)

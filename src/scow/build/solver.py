@@ -38,6 +38,7 @@ class Build:
         for number, argument in enumerate(self._dockerfile.arguments, 1):
             tell(Sentence(f"Step {number}/{self.plan.steps} : {argument.text}"))
             tell(Sentence("\n"))
+        await self._work.find_lenders()
         for index in self.plan.stages:
             self._stages[index] = spawn(self._stage(index, outputs), f"stage-{index}", awaited=True)
         try:

@@ -81,7 +81,7 @@ class StageBuild:
     def _set(self, state: State, settings: Settings, created_by: str) -> State:
         """A step that makes no layer: only its time may come from the cache."""
         key = self._work.key("set", state.image_id, created_by, repr(settings))
-        found = self._work.find(key)
+        found = self._work.find(key, state, created_by)
         if found is not None:
             self._voice.cached()
         step = found or self._work.remember(key, state, created_by, None)
@@ -126,7 +126,7 @@ class StageBuild:
         settings: Settings,
         make: Callable[[], Coroutine[Any, Any, Step]],
     ) -> State:
-        step, cached = await self._work.once(key, make)
+        step, cached = await self._work.once(key, state, created_by, make)
         if cached:
             self._voice.cached()
         return state.step(created_by, step.stamp, step.layer, settings, cached=cached)

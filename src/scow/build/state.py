@@ -54,7 +54,7 @@ class State:
             self,
             settings=settings,
             history=(*self.history, line),
-            stamp=max(stamp, self.stamp),
+            stamp=stamp,
             stepped=True,
             cached=self.cached and cached,
         )

@@ -1,9 +1,10 @@
 """One build's surroundings: what every step of it may use."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
 
@@ -11,10 +12,12 @@ from scow.build.cache import Step, StepCache
 from scow.build.context import Context
 from scow.build.files import Stamp
 from scow.build.layers import Layer, make
+from scow.build.lending import Lender, borrow, lender
 from scow.build.mount_store import MountStore
 from scow.build.request import BuildRequest, Images, Runner
 from scow.build.state import State
 from scow.build.tree import LayersTree
+from scow.errors import InvalidArgument, NotFound
 from scow.images.archive.writer import Emit
 from scow.images.parts import Parts
 
@@ -37,6 +40,7 @@ class Work:
     holding: ExitStack
     mounts: MountStore
     secrets: str
+    lenders: list[Lender] = field(default_factory=list)
 
     def tree(self, chain: Sequence[str]) -> LayersTree:
         """The root file system that a chain of layers makes."""
@@ -54,19 +58,40 @@ class Work:
         pinned = self.stamp.seconds if self.stamp.pinned else None
         return hashlib.sha256(repr((*fields, pinned)).encode("utf-8", "surrogateescape")).hexdigest()
 
-    def find(self, key: str) -> Step | None:
-        """What the step has made in an earlier build, unless the cache is not to be used."""
-        return self.cache.find(key) if self.request.use_cache else None
+    def find(self, key: str, state: State, created_by: str) -> Step | None:
+        """What the step has made in an earlier build, or in an image that lends its layers, unless the cache is not to be
+        used.
+        """
+        if not self.request.use_cache:
+            return None
+        found = self.cache.find(key)
+        if found is None and self.lenders:
+            found = borrow(self.parts, self.lenders, state, created_by, key)
+            if found is not None:
+                self.cache.add(found, state.top, created_by)
+        return found
+
+    async def find_lenders(self) -> None:
+        """The images of --cache-from that are here; Docker does not pull them either."""
+        for name in self.request.cache_from:
+            with contextlib.suppress(NotFound, InvalidArgument):
+                image = self.images.resolve(name)
+                self.hold([*image.chain_ids, *self.parts.catalog.blobs_of(image.id)])
+                found = await lender(self.parts, image)
+                if found is not None:
+                    self.lenders.append(found)
 
     def hold(self, ids: Sequence[str]) -> None:
         """Layers and blobs that stay until the build is over, whoever deletes images meanwhile."""
         self.holding.enter_context(self.parts.catalog.hold(ids))
 
-    async def once(self, key: str, make: Callable[[], Coroutine[Any, Any, Step]]) -> tuple[Step, bool]:
+    async def once(
+        self, key: str, state: State, created_by: str, make: Callable[[], Coroutine[Any, Any, Step]]
+    ) -> tuple[Step, bool]:
         """(the step of a key, whether it was there): from the cache, from another build that is at it, or made now. What it
         has made stays until this build is over.
         """
-        step = self.find(key)
+        step = self.find(key, state, created_by)
         cached = step is not None
         if step is None and self.request.use_cache:
             cached = self.cache.running.waiters(key) > 0

@@ -75,6 +75,8 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
         source = _compressed(source)
     params = _parameters(session, flags, quiet)
     params.append(("dockerfile", dockerfile))
+    if "://" in args[0]:
+        params.append(("remote", args[0]))
     headers = [("Content-Type", "application/x-tar"), *_credentials(session), *_secrets(flags.items("secret"))]
     try:
         response = upload(session.client, "POST", "/build", params, source, headers)
@@ -260,8 +262,10 @@ def _context(flags: Flags, given: str) -> tuple[Callable[[], bytes], str, Callab
         if file == "-":
             raise Exit(1, "invalid argument: can't use stdin for both build context and dockerfile")
         return _from_stdin(file)
-    if "://" in given or given.startswith("git@"):
-        raise Exit(1, "scow: building from a URL is not supported yet")
+    if given.startswith(("http://", "https://")) and not given.partition("#")[0].endswith(".git"):
+        return (lambda: b""), file or "Dockerfile", None
+    if "://" in given or given.startswith(("git@", "github.com/")):
+        raise Exit(1, "scow: building from a git repository is not supported yet")
     if not os.path.exists(given):
         raise Exit(1, f"unable to prepare context: path {_quoted(given)} not found")
     if not os.path.isdir(given):

@@ -5,7 +5,7 @@ import posixpath
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote, urlsplit
 
-from scow.build.context import Context
+from scow.build.context import MAGIC, Context
 from scow.build.frontend.commands import Add
 from scow.build.ops import copy
 from scow.build.ops.copy import Copied, Source
@@ -18,7 +18,6 @@ from scow.images.archive.limits import InvalidArchive
 from scow.images.pipe import through
 from scow.model.transfer import PullProgress
 
-_MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 _DEFAULT_NAME = "download"
 
 
@@ -61,7 +60,7 @@ def _archive(work: Work, source: Source) -> Context | None:
         return None
     pieces = source.tree.content(source.path)
     first = next(pieces)
-    if not first.startswith(_MAGIC) and first[257:262] != b"ustar":
+    if not first.startswith(MAGIC) and first[257:262] != b"ustar":
         return None
     held = work.scratch_tree()
     waiting = iter((first,))

@@ -13,7 +13,7 @@ from scow.model.transfer import Sentence
 
 async def build(engine: Engine, request: BuildRequest, archive: AsyncIterator[bytes], tell: Tell) -> Image:
     """The image. What was built before an error stays in the cache; nothing else is left of it."""
-    context = await engine.builder.receive(archive)
+    context = await engine.builder.receive(archive, request.remote)
     try:
         image = await engine.builder.build(request, context, ContainerRunner(engine), signals.number, tell)
     finally:

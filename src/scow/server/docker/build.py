@@ -89,13 +89,15 @@ def _request(call: Call) -> BuildRequest:
         )
     if call.text("isolation") not in ("", "default"):
         raise InvalidArgument(f'unsupported isolation: "{call.text("isolation")}"')
-    if call.text("remote"):
-        raise Unsupported("building from a URL (remote) is not supported by scow yet")
+    remote = call.text("remote")
+    if remote and (not remote.startswith(("http://", "https://")) or remote.partition("#")[0].endswith(".git")):
+        raise Unsupported(f"building from a git repository ({remote}) is not supported by scow yet")
     if _json(call, "outputs", "outputs", list[Any]):
         raise Unsupported("outputs of a build (outputs) are not supported by scow yet")
     arguments = _json(call, "buildargs", "build args", dict[str, str | None]) or {}
     return BuildRequest(
         dockerfile=_dockerfile(call.text("dockerfile")),
+        remote=remote,
         names=_names(call.texts("t")),
         arguments=arguments,
         labels=_json(call, "labels", "labels", dict[str, str]) or {},
