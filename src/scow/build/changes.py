@@ -29,9 +29,11 @@ def apply(config: ContainerConfig, changes: Sequence[str], check_signal: CheckSi
         source = lexer.read("\n".join(changes), "changes")
     except DockerfileError as error:
         raise InvalidArgument(error.sentence) from None
-    if not source.lines:
+    if not source.lines and source.broken is None:
         raise InvalidArgument("file with no instructions")
     nodes = [syntax.read(line, source.escape) for line in source.lines]
+    if source.broken is not None:
+        raise InvalidArgument(source.broken.sentence)
     for node in nodes:
         if node.word.upper() not in _ALLOWED:
             raise InvalidArgument(f"{node.word} is not a valid change command")

@@ -47,6 +47,22 @@ def test_an_exec_form_has_no_document() -> None:
     assert one('RUN ["cat", "<<EOF"]') == commands.Run(2, 'RUN ["cat", "<<EOF"]', ("cat", "<<EOF"), False)
 
 
+@pytest.mark.parametrize(
+    ("line", "documents"),
+    [
+        ("cat <<A ${x}", 1),
+        ("cat '${' <<A", 1),
+        ("cat ${x <<A", 0),
+        ("cat '<<A", 0),
+        ("cat \\<<A", 0),
+        ("cat 3<<A", 1),
+        ("cat x<<A", 0),
+    ],
+)
+def test_what_begins_a_document(line: str, documents: int) -> None:
+    assert len(heredocs.starts(f"RUN {line}")) == documents
+
+
 def test_an_error_shows_the_place_the_line_and_the_word() -> None:
     with pytest.raises(DockerfileError) as caught:
         parser.parse("FROM a\nRUNN b\n", "x/Dockerfile")

@@ -70,15 +70,19 @@ def _unquoted(text: str, escape: str) -> tuple[str, bool]:
 
 
 def _words(text: str, escape: str) -> list[str]:
-    """Words of a line for which a shell would look for documents; none when a quote is never closed."""
+    """Words of a line for which a shell would look for documents; none when a quote or a ${ is never closed."""
     found: list[str] = []
     word: list[str] = []
-    quote, escaped = "", False
-    for char in text:
+    quote, escaped, opened = "", False, 0
+    for place, char in enumerate(text):
         if escaped:
             escaped = False
         elif char == escape and quote != "'":
             escaped = True
+        elif quote != "'" and text.startswith("${", place):
+            opened += 1
+        elif opened and quote != "'" and char == "}":
+            opened -= 1
         elif quote:
             quote = "" if char == quote else quote
         elif char in "'\"":
@@ -88,4 +92,4 @@ def _words(text: str, escape: str) -> list[str]:
             word = []
             continue
         word.append(char)
-    return [] if quote else [*found, "".join(word)]
+    return [] if quote or opened else [*found, "".join(word)]

@@ -30,13 +30,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Source:
+    """`broken` is what ends the lines too early: Docker tells of it only when nothing is wrong with those before."""
+
     directives: tuple[tuple[str, str], ...]
     escape: str
     lines: tuple[Line, ...]
+    broken: DockerfileError | None = None
 
 
 def read(text: str, name: str) -> Source:
-    """DockerfileError for a bad directive and for a document without an end."""
+    """DockerfileError for a bad directive; a document without an end leaves it in `broken`."""
     return _Reader(text, name).read()
 
 
@@ -65,7 +68,10 @@ class _Reader:
                 comments = []
                 self._at += 1
             else:
-                lines.append(self._line(continued, escape, tuple(comments)))
+                try:
+                    lines.append(self._line(continued, escape, tuple(comments)))
+                except DockerfileError as error:
+                    return Source(directives, escape, tuple(lines), error)
                 comments = []
         return Source(directives, escape, tuple(lines))
 

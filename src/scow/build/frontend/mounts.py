@@ -37,6 +37,11 @@ def read(written: str, expand: Callable[[str], str] | None = None) -> Mount:
         fields = next(csv.reader([written], strict=True), [])
     except csv.Error as error:
         raise InvalidArgument(f"failed to parse csv mounts: {error}") from None
+    if any('"' in field for field in fields) and '""' not in written:
+        place = written.index('"') + 1
+        raise InvalidArgument(
+            f'failed to parse csv mounts: parse error on line 1, column {place}: bare " in non-quoted-field'
+        )
     values: dict[str, Any] = {}
     deferred = False
     for field in fields or [""]:

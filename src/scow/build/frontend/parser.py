@@ -13,10 +13,12 @@ def parse(text: str, name: str = "Dockerfile") -> Dockerfile:
     if not text:
         raise DockerfileError(f"the Dockerfile ({name}) cannot be empty", file=name)
     source = lexer.read(text, name)
-    if not source.lines:
+    if not source.lines and source.broken is None:
         raise DockerfileError("file with no instructions", prefix=UNREADABLE, file=name, source=text)
     # Docker reads the words of the whole file before it looks at the first instruction.
     nodes = [_node(line, source.escape, name, text) for line in source.lines]
+    if source.broken is not None:
+        raise source.broken
     arguments: list[Arg] = []
     stages: list[tuple[From, list[Command]]] = []
     for node in nodes:
@@ -49,6 +51,8 @@ def parse(text: str, name: str = "Dockerfile") -> Dockerfile:
 def command(text: str, name: str = "Dockerfile", escape: str = "\\") -> Command:
     """One instruction by itself: a trigger of a base image, a change of `commit -c`."""
     source = lexer.read(text, name)
+    if source.broken is not None:
+        raise source.broken
     if len(source.lines) != 1:
         raise DockerfileError("file with no instructions", prefix=UNREADABLE, file=name, source=text)
     return _command(_node(source.lines[0], escape, name, text), name, text)

@@ -47,6 +47,8 @@ def read(node: Node) -> Command:
     if word not in _RULES:
         names = sorted(_RULES) if node.word.isupper() else [name.lower() for name in sorted(_RULES)]
         raise Wrong(f"unknown instruction: {node.word}{did_you_mean(node.word, names)}", node.word)
+    if word in _FIRST:
+        _FIRST[word](node)
     # Docker never looks at the flags of a check that is none.
     unread = word == "HEALTHCHECK" and [part.upper() for part in node.words] == ["NONE"]
     return _RULES[word](node, _Flags({}) if unread else _flags(node, _FLAGS.get(word, {})))
@@ -88,7 +90,15 @@ def _some(node: Node) -> tuple[str, ...]:
     return node.words
 
 
-def _from(node: Node, flags: _Flags) -> Command:
+def _two(node: Node) -> None:
+    if len(node.words) < 2:
+        raise InvalidArgument(
+            f"{node.word.upper()} requires at least two arguments, but only one was provided."
+            " Destination could not be determined"
+        )
+
+
+def _stage_name(node: Node) -> str | None:
     parts = node.words
     if len(parts) != 1 and not (len(parts) == 3 and parts[1].lower() == "as"):
         raise InvalidArgument("FROM requires either one or three arguments")
@@ -96,7 +106,12 @@ def _from(node: Node, flags: _Flags) -> Command:
     if name is not None and not _STAGE.fullmatch(name.lower()):
         quoted = words.quoted(name)
         raise Wrong(f"invalid name for build stage: {quoted}, name can't start with a number or contain symbols", name)
-    return commands.From(node.number, node.text, parts[0], flags.text("platform") or None, name)
+    return name
+
+
+def _from(node: Node, flags: _Flags) -> Command:
+    platform = flags.text("platform") or None
+    return commands.From(node.number, node.text, node.words[0], platform, _stage_name(node))
 
 
 def _arg(node: Node, flags: _Flags) -> Command:
@@ -154,15 +169,11 @@ def _run(node: Node, flags: _Flags) -> Command:
 def _files(node: Node) -> tuple[tuple[str, ...], tuple[Heredoc, ...], str]:
     """Sources, documents, target."""
     word = node.word.upper()
-    if len(node.words) < 2:
-        raise InvalidArgument(
-            f"{word} requires at least two arguments, but only one was provided. Destination could not be determined"
-        )
     *sources, target = node.words
-    if node.exec_form:
-        return tuple(sources), (), target
     if heredocs.start(target, node.escape) is not None:
         raise Wrong(f"{word} cannot accept a heredoc as a destination", target)
+    if node.exec_form:
+        return tuple(sources), (), target
     files = tuple(source for source in sources if heredocs.start(source, node.escape) is None)
     return files, node.heredocs, target
 
@@ -296,6 +307,22 @@ def _retries(text: str) -> int:
         raise Wrong(f"--retries cannot be negative ({int(text)})", text)
     return int(text)
 
+
+# What is asked before the flags are looked at: how many words there are, and the name of a stage.
+_FIRST: dict[str, Callable[[Node], object]] = {
+    "ADD": _two,
+    "ARG": _some,
+    "COPY": _two,
+    "EXPOSE": _some,
+    "FROM": _stage_name,
+    "HEALTHCHECK": _some,
+    "MAINTAINER": _one,
+    "ONBUILD": _some,
+    "STOPSIGNAL": _one,
+    "USER": _one,
+    "VOLUME": _some,
+    "WORKDIR": _one,
+}
 
 _RULES: dict[str, Callable[[Node, _Flags], Command]] = {
     "ADD": _add,

@@ -1,0 +1,1 @@
+FROM --a=b busybox AS 1
