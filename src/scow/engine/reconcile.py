@@ -15,6 +15,7 @@ from scow.model import transitions
 from scow.model.network import Tenancy
 
 _log = logging.getLogger("scow.reconcile")
+_PATIENCE = 5.0
 
 
 async def reconcile(engine: Engine) -> None:
@@ -30,8 +31,9 @@ async def reconcile(engine: Engine) -> None:
             await freezing.recover(engine, entry)
         except ScowError as error:
             _log.error("container %s: %s", entry.container.id, error.message)
-    for container_id, task in tasks.items():
-        await _end_unknown(engine, container_id, task)
+    strangers = [spawn(_end_unknown(engine, id_, task), f"end-{id_[:12]}") for id_, task in tasks.items()]
+    if strangers:
+        await asyncio.wait(strangers, timeout=_PATIENCE)  # one that cannot be ended does not hold up the others
     for gone in files.sweep(engine, engine.containers):
         spawn(asyncio.to_thread(files.delete, gone), "sweep")
     engine.snapshots.sweep({entry.container.id: entry.container.layers for entry in engine.containers})

@@ -213,3 +213,10 @@ def peer_uid(peer: wire.Peer) -> int:
     credentials = peer.getsockopt(_SOCKET, socket.SO_PEERCRED, 12)
     uid: int = struct.unpack("3i", credentials)[1]
     return uid
+
+
+def peer_pid(peer: wire.Peer) -> int:
+    """The process that listened at the other end of a unix socket."""
+    credentials = peer.getsockopt(_SOCKET, socket.SO_PEERCRED, 12)
+    pid: int = struct.unpack("3i", credentials)[0]
+    return pid

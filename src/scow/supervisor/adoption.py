@@ -18,10 +18,16 @@ from scow.supervisor.task import UNKNOWN, RunningTask
 
 _log = logging.getLogger("scow.supervisor")
 _PATIENCE = 10.0
+_HASTE = 1.0  # at the start of the daemon, for each of those that wait at once
+_SHORTEST, _LONGEST = 0.02, 1.0
 
 
 async def adopt(path: str, on_lost: Callable[[RunningTask], None]) -> RunningTask | None:
-    """The task in the directory `path`: alive, or ended (its `exit` is done). None when it never ran: it is undone."""
+    """The task in the directory `path`: alive, or ended (its `exit` is done). None when it never ran: it is undone.
+
+    One whose monitor stands still (SIGSTOP, a disk that does not answer) is alive, by what is written of it; its monitor
+    is spoken to when it goes on.
+    """
     try:
         directory = TaskDirectory.open_existing(path)
     except OSError:
@@ -34,7 +40,13 @@ async def adopt(path: str, on_lost: Callable[[RunningTask], None]) -> RunningTas
         directories.remove(path)
         return None
     task = RunningTask(os.path.basename(path), directory, bundle.cgroup, bundle.exit_path, on_lost)
-    if await reconnect(task):
+    written = directory.read_started()
+    if await reconnect(task, _PATIENCE if written is None else _HASTE):
+        return task
+    if written is not None and directory.alive():
+        _log.error("the monitor of container %s does not answer", task.id)
+        task.presume(*written)
+        on_lost(task)
         return task
     if exit_record.read(bundle.exit_path) is None and not directory.started():
         directory.close()
@@ -45,25 +57,30 @@ async def adopt(path: str, on_lost: Callable[[RunningTask], None]) -> RunningTas
     return task
 
 
-async def reconnect(task: RunningTask) -> bool:
-    """Connect to the task's monitor if it lives. False when it is dead or does not answer."""
-    deadline = time.monotonic() + _PATIENCE
+async def reconnect(task: RunningTask, patience: float | None = None) -> bool:
+    """Connect to the task's monitor, as long as it lives. False when it is dead, or has not answered for `patience` s."""
+    deadline = None if patience is None else time.monotonic() + patience
+    pause = _SHORTEST
     while task.directory.alive():
-        if time.monotonic() > deadline:
-            _log.error("the monitor of container %s does not answer", task.id)
+        if deadline is not None and time.monotonic() > deadline:
             return False
         try:
             peer = task.directory.connect()
         except OSError:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST)
             continue
         connection = Connection(peer)
         try:
-            hello: Reply = await asyncio.wait_for(connection.request({"op": "hello"}), _PATIENCE)
+            hello: Reply = await asyncio.wait_for(connection.request({"op": "hello"}), patience)
         except (ScowError, TimeoutError):
             connection.close()
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST)
             continue
+        except BaseException:
+            connection.close()
+            raise
         task.take_hello(hello)
         task.connected(connection, pid=int(hello["pid"]), started_at=int(hello["started_at"]))
         return True

@@ -7,6 +7,7 @@ the locked descriptor. The kernel gives it back whatever way the last holder end
 import fcntl
 import os
 import shutil
+import signal
 import socket
 from collections.abc import Mapping
 
@@ -75,7 +76,11 @@ class TaskDirectory:
 
     def started(self) -> bool:
         """Whether the container's init was ever executed."""
-        return bundle.read_started(self.fd) is not None
+        return self.read_started() is not None
+
+    def read_started(self) -> tuple[int, int] | None:
+        """(pid, time) of the container's init, once it was executed."""
+        return bundle.read_started(self.fd)
 
     def alive(self) -> bool:
         """Whether a monitor (or a daemon that is starting one) holds the lock."""
@@ -103,6 +108,22 @@ class TaskDirectory:
             peer.close()
             raise
         return peer
+
+    def end_monitor(self) -> None:
+        """Kill the monitor that holds the lock, if there is one. What it watches over is not touched."""
+        try:
+            with self.connect() as peer:
+                pid = control.peer_pid(peer)
+            handle = os.pidfd_open(pid)
+        except OSError:
+            return
+        try:
+            if self.alive():
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(handle)
 
     def release_lock(self) -> None:
         """Close this process's copy of the lock; the monitor's goes on."""

@@ -3,18 +3,21 @@
 import asyncio
 import binascii
 import contextlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from scow.errors import NotFound, ScowError
+from scow.errors import NotFound, ScowError, Timeout
 from scow.linux import cgroup
 from scow.model.task import Attachment, ExitStatus
 from scow.oci.runtime import Process
 from scow.supervisor.connection import Connection, Lost, Reply
 from scow.supervisor.directory import TaskDirectory
 
+_log = logging.getLogger("scow.supervisor")
 UNKNOWN = 255
 _TIDYING = 10.0  # s
+_PATIENCE = 5.0  # seconds for what a monitor does at once
 _TURNS = 6  # of the loop, in which a waiter and whoever waits for it go on
 
 
@@ -78,6 +81,10 @@ class RunningTask:
         self._connected.set()
         if connection.closed:
             self._disconnected()
+
+    def presume(self, pid: int, started_at: int) -> None:
+        """What is known of a container whose monitor does not answer yet."""
+        self._pid, self._started_at = pid, started_at
 
     def take_hello(self, hello: Reply) -> None:
         """Bring this handle up to what a monitor says of itself."""
@@ -181,14 +188,28 @@ class RunningTask:
     async def wait(self) -> ExitStatus:
         return await asyncio.shield(self.exit)
 
+    async def _promptly(self, message: Reply) -> None:
+        """A request that takes no time. Timeout when the monitor does not answer it."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self.request(message)
+        except TimeoutError:
+            raise Timeout(f"the monitor of container {self.id} does not answer") from None
+
     async def signal(self, number: int) -> None:
-        await self.request({"op": "signal", "number": number})
+        try:
+            await self._promptly({"op": "signal", "number": number})
+        except Timeout:
+            if number != 9:
+                raise
+            _log.error("the monitor of container %s does not answer: it is ended, and the container with it", self.id)
+            self.directory.end_monitor()  # whose end is noticed, and ends what it has watched over
 
     async def freeze(self, frozen: bool) -> None:
-        await self.request({"op": "freeze", "frozen": frozen})
+        await self._promptly({"op": "freeze", "frozen": frozen})
 
     async def resize(self, height: int, width: int) -> None:
-        await self.request({"op": "resize", "height": height, "width": width})
+        await self._promptly({"op": "resize", "height": height, "width": width})
 
     async def attach(self, attachment: Attachment) -> None:
         await self.request(

@@ -148,3 +148,36 @@ def test_another_daemons_socket_is_not_removed_at_the_end(tmp_path: Path) -> Non
 def test_broken_certificates_are_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="TLS certificates"):
         tls_context(TlsFiles(str(tmp_path / "no.pem"), str(tmp_path / "no.key")))
+
+
+def test_a_server_that_stops_waits_for_work_and_not_for_those_who_listen(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    finish, done = asyncio.Event(), []
+
+    async def answers(request: Request) -> None:
+        if request.path == "/work":
+            await finish.wait()
+            request.send(200, b"")
+            done.append("work")
+            return
+        request.endless = True
+        request.stream(200)
+        await asyncio.Event().wait()
+
+    async def body() -> None:
+        listeners = await serve(answers, [f"unix://{path}"])
+        readers = []
+        for target in ("/events", "/work"):
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(f"GET {target} HTTP/1.1\r\nHost: d\r\n\r\n".encode())
+            readers.append((reader, writer))
+        await readers[0][0].readuntil(b"\r\n\r\n")
+        closing = asyncio.ensure_future(listeners.close(3600))
+        assert await readers[0][0].read() == b"" and not closing.done()
+        finish.set()
+        await closing
+        assert done == ["work"]
+        for _, writer in readers:
+            writer.close()
+
+    asyncio.run(body())

@@ -1,6 +1,7 @@
 """Stop: the stop signal, some patience, then SIGKILL."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 from scow.engine.containers import ending, happenings, signals
@@ -45,8 +46,12 @@ async def halt(engine: Engine, entry: Entry, timeout: int | None, number: int | 
     entry.exits.append(exited)
     try:
         if container.status.state == "paused":
-            await task.freeze(False)
-        await task.signal(number)
+            with contextlib.suppress(Timeout):
+                await task.freeze(False)
+        try:
+            await task.signal(number)
+        except Timeout:
+            seconds = 0  # nobody passes a signal on: it has to be ended
         happenings.publish(engine, container, "kill", signal=str(number))
         if number != 9:
             await asyncio.wait((exited,), timeout=None if seconds < 0 else seconds)

@@ -13,5 +13,6 @@ async def container_stats(call: Call) -> None:
         return
     if call.flag("one-shot"):
         raise InvalidArgument("cannot have stream=true and one-shot=true")
+    call.request.endless = True
     found = stats.stream(call.engine, call.name)
     await pour(call.stream(), found, lambda reading: encode(show_stats(reading)) + b"\n")

@@ -45,6 +45,7 @@ async def logs(call: Call) -> None:
         merged=call.flag("merged"),  # scow's own, see LogQuery
     )
     found = await logging.open_logs(call.engine, call.name, wish)
+    call.request.endless = wish.follow
     stream = call.stream(COMMON + b"Content-Type: %b\r\n" % stream_type(call, found.tty))
     await pour(stream, found.chunks, bytes)
 
@@ -57,6 +58,7 @@ def _tail(text: str) -> int:
 async def wait(call: Call) -> None:
     """POST /containers/{id}/wait: the head at once, so that the client knows it is registered, the code when it is known."""
     call.request.cancel_when_left()
+    call.request.endless = True
     pending = waiting.wait(call.engine, call.name, call.text("condition") or "not-running")
     try:
         stream = call.stream()

@@ -48,6 +48,7 @@ async def events(call: Call) -> None:
         )
     filters = call.filters()
     call.request.cancel_when_left()
+    call.request.endless = True
     found = call.engine.events.subscribe(since, until, filters)
     stream = call.stream()
     await pour(stream, found, lambda event: encode(show_event(event)) + b"\n")

@@ -273,9 +273,11 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------ small
 
     def close_idle(self) -> bool:
-        """At shutdown: close if nothing is going on."""
+        """At shutdown: close if nothing is going on, or nothing but an answer that would go on for ever."""
         if self._request is not None:
             self._keep = False
+            if self._request.endless and self._task is not None:
+                self._task.cancel()
             return False
         self._transport.close()
         return True

@@ -31,11 +31,13 @@ class Request:
     """Lives from the head to the end of the response. Exactly one of `send`, `stream`, `hijack` answers it.
 
     `path` and `query` are as sent (still percent-encoded). By default the work for a request goes on when its client
-    leaves (a stop that has begun is not stopped half-way); `cancel_when_left` is for answers only the client wants.
+    leaves (a stop that has begun is not stopped half-way); `cancel_when_left` is for answers only the client wants. `endless` is
+    set for an answer that goes on until something happens: a server that stops does not wait for it.
     """
 
     __slots__ = (
-        "_chunks", "_connection", "_expects", "_queued", "_reader", "_waiter", "answered", "cancel", "head", "headers",
+        "_chunks", "_connection", "_expects", "_queued", "_reader", "_waiter", "answered", "cancel", "endless", "head",
+        "headers",
         "method", "path", "query",
     )  # fmt: skip
 
@@ -46,6 +48,7 @@ class Request:
         self.path, _, self.query = head.target.partition("?")
         self.answered = False
         self.cancel = False
+        self.endless = False
         self._connection = connection
         self._reader = reader
         self._chunks: deque[bytes] = deque()

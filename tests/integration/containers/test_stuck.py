@@ -1,0 +1,119 @@
+"""A container that stands still delays nobody else: its monitor is stopped, or its processes are frozen from outside."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness.clients import Clients, await_true
+from tests.harness.engine import Engine
+
+QUESTIONS = (
+    "/containers/json?all=1&size=1", "/containers/stuck/json?size=1", "/info", "/system/df", "/containers/stuck/top",
+    "/containers/stuck/stats?stream=0&one-shot=1", "/containers/stuck/logs?stdout=1", "/containers/stuck/changes",
+    "/containers/stuck/archive?path=/etc/passwd", "/events?since=1&until=2", "/volumes", "/networks/bridge",
+)  # fmt: skip
+PATIENCE = 4  # for each answer: less than what the engine itself gives a monitor
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def command_of(pid: int) -> bytes:
+    """The command line of a process; b"" when it has ended, perhaps without having been waited for."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def init_of(clients: Clients) -> int:
+    return int(clients.inspect("stuck")["State"]["Pid"])
+
+
+@contextlib.contextmanager
+def stopped_monitor(clients: Clients) -> Iterator[None]:
+    monitor = parent(init_of(clients))
+    assert b"scow.zygote" in Path(f"/proc/{monitor}/cmdline").read_bytes()
+    os.kill(monitor, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(monitor, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def frozen_processes(clients: Clients) -> Iterator[None]:
+    lines = Path(f"/proc/{init_of(clients)}/cgroup").read_text().splitlines()
+    groups = {line.split(":", 2)[1]: line.split(":", 2)[2] for line in lines}
+    if "freezer" in groups:
+        control, states = Path("/sys/fs/cgroup/freezer" + groups["freezer"]) / "freezer.state", ("FROZEN", "THAWED")
+    else:
+        control, states = Path("/sys/fs/cgroup" + groups[""]) / "cgroup.freeze", ("1", "0")
+    control.write_text(states[0])
+    try:
+        yield
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            control.write_text(states[1])
+
+
+STUCK = {"monitor": stopped_monitor, "processes": frozen_processes}
+
+
+def launch(clients: Clients) -> None:
+    checks = {"Test": ["CMD", "true"], "Interval": 200_000_000, "Timeout": 10**9}
+    clients.launch("stuck", Cmd=["sleep", "600"], Healthcheck=checks, HostConfig={"RestartPolicy": {"Name": "always"}})
+    await_true("a check", lambda: clients.inspect("stuck")["State"]["Health"]["Status"] == "healthy")
+
+
+def everything_else_goes_on(clients: Clients) -> None:
+    for question in QUESTIONS:
+        assert clients.api("GET", question, timeout=PATIENCE).status == 200, question
+    clients.create("other", Cmd=["true"])
+    assert clients.api("POST", "/containers/other/start", timeout=PATIENCE).status == 204
+    assert clients.wait("other", timeout=PATIENCE) == 0
+    assert clients.api("DELETE", "/containers/other", timeout=PATIENCE).status == 204
+    assert clients.api("POST", "/containers/prune", timeout=PATIENCE).status == 200
+
+
+@pytest.mark.parametrize("what", STUCK)
+def test_everything_else_goes_on(clean: Clients, what: str) -> None:
+    launch(clean)
+    with STUCK[what](clean):
+        everything_else_goes_on(clean)
+        asking = threading.Thread(target=clean.api, args=("POST", "/containers/stuck/pause"), daemon=True)
+        asking.start()  # somebody waits for it: that delays nobody either
+        everything_else_goes_on(clean)
+    asking.join(20)
+    clean.api("POST", "/containers/stuck/unpause")
+    assert clean.inspect("stuck")["State"]["Running"]
+
+
+def test_a_container_whose_monitor_does_not_answer_can_be_removed(clean: Clients) -> None:
+    launch(clean)
+    init = init_of(clean)
+    with stopped_monitor(clean):
+        assert clean.api("DELETE", "/containers/stuck", query={"force": 1}, timeout=30).status == 204
+    assert not command_of(init)
+
+
+@pytest.mark.parametrize("what", STUCK)
+def test_a_daemon_starts_beside_it_and_leaves_it_alone(fresh_daemon: Engine, what: str) -> None:
+    engine = fresh_daemon
+    launch(engine)
+    init = init_of(engine)
+    with STUCK[what](engine):
+        engine.kill9()
+        engine.start()
+        everything_else_goes_on(engine)
+        assert engine.inspect("stuck")["State"]["Running"] and init_of(engine) == init
+    await_true("the container to be spoken to", lambda: engine.api("POST", "/containers/stuck/pause").status == 204)
+    assert engine.api("POST", "/containers/stuck/unpause").status == 204
+    engine.api("POST", "/containers/stuck/kill")
+    assert engine.wait("stuck") == 137
