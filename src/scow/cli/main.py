@@ -74,13 +74,20 @@ def _dispatch(session: Session, args: list[str]) -> int:
         become_daemon(rest)
     if module is not None:
         return session.execute(load(module), f"{program} {name}", rest)
+    if name == "__complete":
+        from scow.cli.complete import complete
+
+        return complete(session, rest)
     if name in GROUPS:
         return _group(session, name, rest)
     if name == "help":
         return _dispatch(session, [*rest, "--help"] if rest else [])
     if name in UNSUPPORTED:
         raise Exit(1, f"scow: '{name}' is not supported yet")
-    raise Exit(1, f"{program}: unknown command: {program} {name}\n\nRun '{program} --help' for more information")
+    from scow.cli.suggest import suggestion
+
+    near = suggestion(name, (*COMMANDS, *GROUPS))
+    raise Exit(1, f"{program}: unknown command: {program} {name}{near}\n\nRun '{program} --help' for more information")
 
 
 def _group(session: Session, group: str, args: list[str]) -> int:
@@ -99,9 +106,11 @@ def _group(session: Session, group: str, args: list[str]) -> int:
     if name[:1] == "-":
         letter = f"unknown shorthand flag: '{name[1:2]}' in {name}" if name[:2] != "--" else f"unknown flag: {name}"
         raise Exit(125, f"{letter}\n\nUsage:  {path} COMMAND\n\nRun '{path} --help' for more information")
+    from scow.cli.suggest import suggestion
+
     raise Exit(
         1,
-        f"{session.program}: unknown command: {path} {name}\n\nUsage:  {path}\n\n"
+        f"{session.program}: unknown command: {path} {name}{suggestion(name, GROUPS[group])}\n\nUsage:  {path}\n\n"
         f"Run '{path} --help' for more information",
     )
 

@@ -7,6 +7,7 @@ COMMANDS = {
     "attach": "attach",
     "build": "build",
     "commit": "commit",
+    "completion": "completion",
     "cp": "cp",
     "create": "create",
     "daemon": "daemon",
@@ -79,6 +80,17 @@ GROUPS = {
         "wait": "wait",
     },
     "builder": {"build": "build", "prune": "builder_prune"},
+    "context": {
+        "create": "context_create",
+        "inspect": "context_inspect",
+        "list": "context_ls",
+        "ls": "context_ls",
+        "remove": "context_rm",
+        "rm": "context_rm",
+        "show": "context_show",
+        "update": "context_update",
+        "use": "context_use",
+    },
     "image": {
         "build": "build",
         "bootstrap": "image_bootstrap",
@@ -127,10 +139,11 @@ GROUPS = {
 }
 
 # Known to Docker's users and not there yet: refused by name.
-UNSUPPORTED = frozenset("buildx checkpoint compose config context node plugin secret service stack swarm trust".split())
+UNSUPPORTED = frozenset("buildx checkpoint compose config node plugin secret service stack swarm trust".split())
 UNSUPPORTED_IN_GROUP = {
-    "container": frozenset(),
     "builder": frozenset(),
+    "container": frozenset(),
+    "context": frozenset(("export", "import")),
     "image": frozenset(),
     "manifest": frozenset(),
     "network": frozenset(),
@@ -141,6 +154,7 @@ UNSUPPORTED_IN_GROUP = {
 GROUP_SUMMARIES = {
     "builder": "Manage builds",
     "container": "Manage containers",
+    "context": "Manage contexts",
     "image": "Manage images",
     "manifest": "Manage manifests and manifest lists in registries",
     "network": "Manage networks",

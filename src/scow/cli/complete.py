@@ -1,0 +1,162 @@
+"""`scow __complete WORD...`: what the last word, of which a part is there, could become."""
+
+from __future__ import annotations
+
+from scow.cli import main
+from scow.cli.command import Command, Exit
+from scow.cli.output import put
+from scow.cli.registry import COMMANDS, GROUP_SUMMARIES, GROUPS
+from scow.errors import ScowError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from scow.cli.command import Session
+    from scow.cli.flags import Option
+
+Found = list[tuple[str, str]]
+
+
+def complete(session: Session, words: Sequence[str]) -> int:
+    """Prints candidates, one a line: the word, a tab, what it means. Never fails: nothing is an answer too."""
+    try:
+        found = candidates(session, list(words) or [""])
+    except (ScowError, OSError, Exit, KeyError, TypeError):
+        found = []
+    put("".join(f"{word}\t{text}\n" for word, text in found))
+    return 0
+
+
+def candidates(session: Session, words: list[str]) -> Found:
+    """`words`: those behind the program; the last one is being typed."""
+    *before, current = words
+    rest, wants_value = _skip_options(main.GLOBAL_OPTIONS, before, session)
+    if wants_value:
+        return []
+    if not rest:
+        if current.startswith("-"):
+            return _options(main.GLOBAL_OPTIONS, current)
+        return _starting(_commands(), current)
+    name, *rest = rest
+    module = COMMANDS.get(name)
+    if module is None:
+        if name not in GROUPS:
+            return []
+        if not rest:
+            return _starting(_group(name), current)
+        module, *rest = GROUPS[name].get(rest[0]), *rest[1:]
+    if module in (None, "daemon"):
+        return []
+    assert module is not None
+    return _arguments(session, main.load(module), rest, current)
+
+
+def _arguments(session: Session, command: Command, before: list[str], current: str) -> Found:
+    positional, wants_value = _skip_options(command.options, before)
+    if wants_value or (positional and not command.interspersed):
+        return []
+    if current.startswith("-"):
+        return _options(command.options, current)
+    if command.usage.startswith("bash|"):
+        return _starting([(shell, "") for shell in command.usage.split("|")], current)
+    kinds = [word.strip("[].") for word in command.usage.split() if word.strip("[].") in _KINDS]
+    if not kinds:
+        return []
+    kind = kinds[min(len(positional), len(kinds) - 1)]
+    if len(positional) >= len(kinds) and "..." not in command.usage:
+        return []
+    taken = set(positional)
+    return [item for item in _starting(_KINDS[kind](session), current) if item[0] not in taken]
+
+
+def _skip_options(
+    options: Sequence[Option], words: list[str], session: Session | None = None
+) -> tuple[list[str], bool]:
+    """(what is no option, whether the last one waits for its value). With a session its global options are set, and the
+    first word that is no option ends them.
+    """
+    by_name = {name: option for option in options for name in (f"--{option[0]}", f"-{option[1]}") if name != "-"}
+    positional: list[str] = []
+    waiting: Option | None = None
+    for at, word in enumerate(words):
+        if waiting is not None:
+            _set(session, waiting[0], word)
+            waiting = None
+        elif word.startswith("-") and len(word) > 1:
+            name, equals, value = word.partition("=")
+            option = by_name.get(name)
+            if option is None or option[2] == "bool":
+                continue
+            if equals:
+                _set(session, option[0], value)
+            else:
+                waiting = option
+        elif session is not None:
+            return words[at:], False
+        else:
+            positional.append(word)
+    return positional, waiting is not None
+
+
+def _set(session: Session | None, name: str, value: str) -> None:
+    if session is None:
+        return
+    if name == "host":
+        session.host = value
+    elif name == "context":
+        session.context = value
+    elif name == "config":
+        session.config_dir = value
+
+
+def _options(options: Sequence[Option], current: str) -> Found:
+    return _starting([(f"--{option[0]}", option[4]) for option in options if option[4]], current)
+
+
+def _commands() -> Found:
+    found = dict.fromkeys(COMMANDS, "") | GROUP_SUMMARIES
+    return sorted(found.items())
+
+
+def _group(group: str) -> Found:
+    return sorted((name, main.load(module).summary.partition("\n")[0]) for name, module in GROUPS[group].items())
+
+
+def _starting(found: Found, current: str) -> Found:
+    return [item for item in found if item[0].startswith(current)]
+
+
+def _containers(session: Session) -> Found:
+    listed = session.client.get("/containers/json", [("all", "1")])
+    return sorted(
+        (item["Names"][0].lstrip("/"), f"{item['Image']}, {item['Status']}") for item in listed if item["Names"]
+    )
+
+
+def _images(session: Session) -> Found:
+    tags = {tag for item in session.client.get("/images/json") for tag in item.get("RepoTags") or ()}
+    return sorted((tag, "") for tag in tags)
+
+
+def _volumes(session: Session) -> Found:
+    return sorted((item["Name"], item["Driver"]) for item in session.client.get("/volumes")["Volumes"] or ())
+
+
+def _networks(session: Session) -> Found:
+    return sorted((item["Name"], item["Driver"]) for item in session.client.get("/networks"))
+
+
+def _contexts(session: Session) -> Found:
+    from scow.cli.context_store import DEFAULT, Store
+
+    return [(name, "") for name in (DEFAULT, *Store(session).names())]
+
+
+_KINDS: dict[str, Callable[[Session], Found]] = {
+    "CONTAINER": _containers,
+    "IMAGE": _images,
+    "VOLUME": _volumes,
+    "NETWORK": _networks,
+    "CONTEXT": _contexts,
+}

@@ -1,0 +1,184 @@
+"""Contexts on disk, where and as Docker's CLI keeps them: one directory for what is said of one, one for its TLS files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+
+from scow.cli.command import Exit, environment
+from scow.client import jsontext
+from scow.client.config import Config, read_file, write
+from scow.client.endpoint import DEFAULT_HOST
+from scow.client.select import config_directory, normalise_host
+from scow.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from scow.cli.command import Session
+
+DEFAULT = "default"
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.+-]+")
+_TLS = {"ca": "ca.pem", "cert": "cert.pem", "key": "key.pem"}
+
+
+class Store:
+    """The contexts of one configuration directory."""
+
+    def __init__(self, session: Session) -> None:
+        self.root = config_directory(session.config_dir) + "/contexts"
+        self._session = session
+
+    def meta_directory(self, name: str) -> str:
+        return f"{self.root}/meta/{_key(name)}"
+
+    def tls_directory(self, name: str) -> str:
+        return f"{self.root}/tls/{_key(name)}"
+
+    def names(self) -> list[str]:
+        """Of all that are kept."""
+        found = []
+        for key in _listed(f"{self.root}/meta"):
+            meta = _read(f"{self.root}/meta/{key}/meta.json")
+            if meta is not None and _key(str(meta.get("Name"))) == key:
+                found.append(str(meta["Name"]))
+        return sorted(found)
+
+    def exists(self, name: str) -> bool:
+        return os.path.exists(self.meta_directory(name) + "/meta.json")
+
+    def load(self, name: str) -> dict[str, Any]:
+        """What is said of a context; of `default` what options and environment say. Exit when there is none."""
+        if name == DEFAULT:
+            host = self._session.host or environment("SCOW_HOST") or environment("DOCKER_HOST")
+            return {
+                "Name": DEFAULT,
+                "Metadata": {},
+                "Endpoints": {"docker": {"Host": host or DEFAULT_HOST, "SkipTLSVerify": False}},
+            }
+        path = self.meta_directory(name) + "/meta.json"
+        meta = _read(path)
+        if meta is None:
+            raise Exit(1, f'context "{name}": context not found: open {path}: no such file or directory')
+        return meta
+
+    def tls_files(self, name: str) -> dict[str, list[str]]:
+        """Endpoint to names of files."""
+        root = self.tls_directory(name)
+        return {endpoint: sorted(_listed(f"{root}/{endpoint}")) for endpoint in sorted(_listed(root))}
+
+    def save(self, meta: dict[str, Any], tls: dict[str, bytes] | None) -> None:
+        """Keep a context; `tls` replaces its files (None leaves them)."""
+        name = meta["Name"]
+        if tls is not None:
+            shutil.rmtree(self.tls_directory(name), ignore_errors=True)
+            for file, content in tls.items():
+                _write(f"{self.tls_directory(name)}/docker/{file}", content, 0o600)
+        text = json.dumps(meta, separators=(",", ":"), ensure_ascii=False)
+        _write(self.meta_directory(name) + "/meta.json", text.encode(), 0o644)
+
+    def remove(self, name: str) -> None:
+        shutil.rmtree(self.meta_directory(name), ignore_errors=True)
+        shutil.rmtree(self.tls_directory(name), ignore_errors=True)
+
+    def current(self) -> str:
+        """The context that is in force."""
+        if self._session.host or environment("SCOW_HOST") or environment("DOCKER_HOST"):
+            return self._session.context or DEFAULT
+        chosen = self._session.context or environment("DOCKER_CONTEXT")
+        config = self._session.config
+        return chosen or (config.current_context if config else "") or DEFAULT
+
+    def choose(self, name: str) -> None:
+        """Make it the one that config.json names."""
+        config = self._session.config
+        if config is None:
+            config = Config(config_directory(self._session.config_dir) + "/config.json", {"auths": {}})
+        if name == DEFAULT:
+            if config.data.pop("currentContext", None) is None:
+                return
+        else:
+            config.data["currentContext"] = name
+        write(config)
+
+
+def check_name(name: str) -> None:
+    """Exit with Docker's sentences for a name that no context can have."""
+    if name == DEFAULT:
+        raise Exit(1, '"default" is a reserved context name')
+    if not name:
+        raise Exit(1, "context name cannot be empty")
+    if not _NAME.fullmatch(name):
+        shown = "^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$"
+        raise Exit(1, f'context name "{name}" is invalid, names are validated against regexp "{shown}"')
+
+
+def endpoint(store: Store, given: str) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """`--docker host=…,ca=…,cert=…,key=…,skip-tls-verify=…,from=…`: (the endpoint, its TLS files)."""
+    options: dict[str, str] = {}
+    for part in given.split(",") if given else ():
+        key, equals, value = part.partition("=")
+        if key.strip().lower() not in ("host", "from", "skip-tls-verify", *_TLS):
+            raise Exit(1, f"unable to create docker endpoint config: unrecognized config key: {key}")
+        if not equals:
+            raise Exit(1, f"invalid argument {given!r}: {part} must be formatted as key=value")
+        options[key.strip().lower()] = value
+    if "from" in options or not options:
+        name = options.get("from") or store.current()
+        meta = store.load(name)
+        directory = f"{store.tls_directory(name)}/docker"
+        files = {} if name == DEFAULT else {file: read_file(f"{directory}/{file}") for file in _listed(directory)}
+        return dict(meta["Endpoints"]["docker"]), files
+    try:
+        host = normalise_host(options["host"]) if options.get("host") else DEFAULT_HOST
+    except InvalidArgument as error:
+        raise Exit(1, f"unable to create docker endpoint config: {error}") from None
+    files = {}
+    for key, file in _TLS.items():
+        if options.get(key):
+            try:
+                files[file] = read_file(options[key])
+            except OSError as error:
+                reason = (error.strerror or "").lower()
+                raise Exit(1, f"unable to create docker endpoint config: open {options[key]}: {reason}") from None
+    skip = options.get("skip-tls-verify", "").lower() in ("1", "t", "true")
+    return {"Host": host, "SkipTLSVerify": skip}, files
+
+
+def _key(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _listed(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+def _read(path: str) -> dict[str, Any] | None:
+    try:
+        value = jsontext.decode(read_file(path))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("Endpoints"), dict) else None
+
+
+def _write(path: str, data: bytes, mode: int) -> None:
+    """A whole file or the old one: written beside it and renamed."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    scratch = f"{path}.{os.getpid()}"
+    fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(scratch, path)
+    except OSError:
+        os.unlink(scratch)
+        raise
