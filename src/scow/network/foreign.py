@@ -1,4 +1,5 @@
-"""Living beside other firewalls: iptables' FORWARD chain with policy drop (Docker and ufw set it) must let our bridge by.
+"""Living beside other firewalls: iptables' FORWARD chain with policy drop (Docker and ufw set it) must let our bridge by, and
+so must firewalld, which rejects what comes from interfaces that its zones do not know.
 
 A packet that our own table accepts is still dropped by such a chain. The accepting rule goes where Docker keeps its user's
 rules (DOCKER-USER) or to the top of FORWARD, carries a comment, and decides nothing: it lets by what our table has marked,
@@ -6,6 +7,7 @@ whatever networks there are.
 """
 
 import contextlib
+import logging
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -13,11 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from scow.errors import Unavailable
-from scow.linux import nftables
+from scow.linux import nfguard, nftables
 from scow.network import leftovers
 from scow.network.ruleset import MARK
 
+_log = logging.getLogger("scow.network")
 _MARK = "scow "
+FIREWALLD = "firewalld"
+_FIREWALLD_CHAIN = "filter_FORWARD"
 _LEGACY_TABLES = "/proc/net/ip_tables_names"
 
 
@@ -58,10 +63,10 @@ def abandoned(rules: Sequence[dict[str, Any]], alive: Callable[[str], bool]) -> 
 
 
 def accepting_rule(bridge: str, chain: str) -> str:
-    """An nft script that lets marked packets by, at the top of the chain. iptables shows it as `-m mark`."""
-    return (
-        f'insert rule ip filter {chain} meta mark & {MARK:#x} == {MARK:#x} counter accept comment "{comment(bridge)}"\n'
-    )
+    """An nft script that lets marked packets by, at the top of the chain ("ip filter FORWARD"). iptables shows it as
+    `-m mark`.
+    """
+    return f'insert rule {chain} meta mark & {MARK:#x} == {MARK:#x} counter accept comment "{comment(bridge)}"\n'
 
 
 def let_by(bridge: str) -> list[str]:
@@ -76,13 +81,42 @@ def let_by(bridge: str) -> list[str]:
         chain = blocking_chain(objects, rules, bridge)
         if chain is not None and len(chain.handles) != 1:
             removal = "".join(f"delete rule ip filter {chain.name} handle {handle}\n" for handle in chain.handles)
-            nftables.load(removal + accepting_rule(bridge, chain.name))
+            nftables.load(removal + accepting_rule(bridge, f"ip filter {chain.name}"))
             changed.append(f"ip filter {chain.name}")
+        if _firewalld_lets_by(bridge):
+            changed.append(f"inet {FIREWALLD} {_FIREWALLD_CHAIN}")
     except nftables.RulesetError as error:
-        raise Unavailable(f"cannot let bridge {bridge} by the chain FORWARD of iptables: {error}") from error
+        raise Unavailable(f"cannot let bridge {bridge} by another firewall: {error}") from error
     if _legacy_let_by(bridge):
         changed.append("ip_tables filter FORWARD")
     return changed
+
+
+def _firewalld_rules(bridge: str) -> tuple[bool, list[int], list[int]]:
+    """(whether there is its chain, handles of our rules in it, and of those that daemons left which are gone)."""
+    listed = nftables.listing(["chain", "inet", FIREWALLD, _FIREWALLD_CHAIN])
+    own = [entry["rule"]["handle"] for entry in listed if entry.get("rule", {}).get("comment") == comment(bridge)]
+    return bool(listed), own, [handle for _, handle in abandoned(listed, leftovers.alive)]
+
+
+def _firewalld_lets_by(bridge: str) -> bool:
+    """True when a rule was made now."""
+    owner = nfguard.owners().get(FIREWALLD)
+    if owner is None:
+        return False
+    if owner:
+        _log.warning(
+            "firewalld keeps its table to itself: `firewall-cmd --zone=trusted --add-interface=%s` lets containers out",
+            bridge,
+        )
+        return False
+    there, own, stale = _firewalld_rules(bridge)
+    if not there or (len(own) == 1 and not stale):
+        return False
+    chain = f"inet {FIREWALLD} {_FIREWALLD_CHAIN}"
+    removal = "".join(f"delete rule {chain} handle {handle}\n" for handle in own + stale)
+    nftables.load(removal + accepting_rule(bridge, chain))
+    return True
 
 
 def _legacy_program() -> str | None:
@@ -133,6 +167,9 @@ def undo(bridge: str) -> None:
     )
     if script:
         nftables.load(script)
+    if nfguard.owners().get(FIREWALLD) == 0:
+        chain = f"inet {FIREWALLD} {_FIREWALLD_CHAIN}"
+        nftables.load("".join(f"delete rule {chain} handle {handle}\n" for handle in _firewalld_rules(bridge)[1]))
     program = _legacy_program()
     if program is None:
         return

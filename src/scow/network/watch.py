@@ -29,7 +29,7 @@ _LOSSES = frozenset(
     )
 )
 _CHAINS = frozenset((nfmessage.NEW_CHAIN, nfmessage.DELETE_TABLE, nfmessage.DELETE_CHAIN))
-_FOREIGN = "filter"
+_FOREIGN = ("filter", foreign.FIREWALLD)
 
 
 class RuleWatch:
@@ -79,7 +79,7 @@ class RuleWatch:
         for change in changes:
             if change.table == table:
                 self._ours |= change.kind in _LOSSES and change.port != port
-            elif change.table == _FOREIGN:
+            elif change.table in _FOREIGN:
                 self._theirs |= change.kind in _CHAINS
                 self._theirs |= change.kind == nfmessage.DELETE_RULE and self._mark in change.note
 

@@ -3,6 +3,7 @@
 import contextlib
 import secrets
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -30,7 +31,9 @@ class Machine:
 
     def run(self, *command: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         whole = ["nsenter", f"--net=/run/netns/{self.inside}", *command]
-        return subprocess.run(whole, capture_output=True, text=True, check=check)
+        done = subprocess.run(whole, capture_output=True, text=True)
+        assert done.returncode == 0 or not check, f"{command}: {done.returncode} {done.stdout}{done.stderr}"
+        return done
 
 
 def _ip(*arguments: str) -> None:
@@ -67,3 +70,37 @@ def start_in(made: Machine, giver: Clients, new_engine: Callable[..., Engine]) -
     loaded = engine.api("POST", "/images/load", image, headers={"Content-Type": "application/x-tar"})
     assert loaded.status == 200, loaded.body
     return engine
+
+
+# Connects to every address:port of its arguments again and again until its input ends; prints how often it tried and got in.
+_KNOCK = """
+import select, socket, sys, time
+targets = [word.rsplit(":", 1) for word in sys.argv[1:]]
+tried = entered = 0
+knocks = []
+while not select.select([sys.stdin], [], [], 0.001)[0] or knocks:
+    if not select.select([sys.stdin], [], [], 0)[0]:
+        for address, port in targets:
+            knock = socket.socket()
+            knock.setblocking(False)
+            knock.connect_ex((address, int(port)))
+            knocks.append((time.monotonic(), knock))
+            tried += 1
+    while knocks and time.monotonic() - knocks[0][0] > 0.1:
+        knock = knocks.pop(0)[1]
+        entered += bool(select.select([], [knock], [], 0)[1]) and not knock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        knock.close()
+print(tried, entered)
+"""
+
+
+@contextlib.contextmanager
+def knocking(netns: str, *targets: str) -> Iterator[list[int]]:
+    """Connects are tried from the namespace all the time; afterwards the list has (tries, successes)."""
+    command = ["nsenter", f"--net=/run/netns/{netns}", sys.executable, "-c", _KNOCK, *targets]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    counts: list[int] = []
+    try:
+        yield counts
+    finally:
+        counts += map(int, process.communicate()[0].split())

@@ -4,12 +4,10 @@ SCOW_TEST_HOST=unix:///PATH asks the same of another engine: dockerd 26 passes (
 does not part).
 """
 
-import contextlib
 import os
 import re
 import secrets
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +16,7 @@ import pytest
 
 from tests.harness.clients import Clients, await_true
 from tests.harness.engine import Engine
-from tests.integration.network.machine import machine, start_in
+from tests.integration.network.machine import knocking, machine, start_in
 from tests.integration.network.topology import Topology
 
 pytestmark = pytest.mark.root
@@ -92,40 +90,6 @@ def test_it_is_so_after_a_flush_a_kill_and_changes_under_load(alone: Topology) -
         stop.set()
         worker.join()
     alone.check()
-
-
-# Connects to every address:port of its arguments again and again until its input ends; prints how often it tried and got in.
-_KNOCK = """
-import select, socket, sys, time
-targets = [word.rsplit(":", 1) for word in sys.argv[1:]]
-tried = entered = 0
-knocks = []
-while not select.select([sys.stdin], [], [], 0.001)[0] or knocks:
-    if not select.select([sys.stdin], [], [], 0)[0]:
-        for address, port in targets:
-            knock = socket.socket()
-            knock.setblocking(False)
-            knock.connect_ex((address, int(port)))
-            knocks.append((time.monotonic(), knock))
-            tried += 1
-    while knocks and time.monotonic() - knocks[0][0] > 0.1:
-        knock = knocks.pop(0)[1]
-        entered += bool(select.select([], [knock], [], 0)[1]) and not knock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        knock.close()
-print(tried, entered)
-"""
-
-
-@contextlib.contextmanager
-def knocking(netns: str, *targets: str) -> Iterator[list[int]]:
-    """Connects are tried from the namespace all the time; afterwards the list has (tries, successes)."""
-    command = ["nsenter", f"--net=/run/netns/{netns}", sys.executable, "-c", _KNOCK, *targets]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    counts: list[int] = []
-    try:
-        yield counts
-    finally:
-        counts += map(int, process.communicate()[0].split())
 
 
 def test_never_open_while_the_rules_are_flushed_a_hundred_times(alone: Topology) -> None:
