@@ -48,7 +48,7 @@ def stage_index(stages: Sequence[Stage], name: str) -> int | None:
     for stage in reversed(stages):
         if stage.name and stage.name == lower:
             return stage.index
-    if name.isascii() and name.isdigit() and int(name) < len(stages):
+    if name.isascii() and name.isdigit() and len(name) < 10 and int(name) < len(stages):
         return int(name)
     return None
 
@@ -59,6 +59,7 @@ def plan(dockerfile: Dockerfile, target: str, scope: Scope, labels: Sequence[tup
     """
     last = find_target(dockerfile, target)
     stages = dockerfile.stages[: last + 1]
+    _check_names(stages)
     bases = {stage.index: _base(stage, stages, scope) for stage in stages}
     needed: set[int] = set()
     waiting = [last]
@@ -78,6 +79,14 @@ def plan(dockerfile: Dockerfile, target: str, scope: Scope, labels: Sequence[tup
         planned[index] = Planned(stages[index], commands, number, image, platform, start)
         number += 1 + len(commands)
     return Plan(planned, last, number - 1)
+
+
+def _check_names(stages: Sequence[Stage]) -> None:
+    seen: set[str] = set()
+    for stage in stages:
+        if stage.name and stage.name in seen:
+            raise InvalidArgument(f"{stage.name} stage name already used")
+        seen.add(stage.name)
 
 
 def _base(stage: Stage, stages: Sequence[Stage], scope: Scope) -> tuple[str, str, int | None]:

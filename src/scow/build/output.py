@@ -6,6 +6,11 @@ from scow.build.request import Tell, Told
 from scow.model.transfer import Built, Sentence
 
 
+def red(text: str) -> str:
+    """As the classic builder marks what is written to standard error."""
+    return f"\x1b[91m{text}\x1b[0m"
+
+
 class Outputs:
     """One voice for each stage. The first that is not done speaks at once, the others are written down until it is their
     turn.

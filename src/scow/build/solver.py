@@ -7,7 +7,7 @@ from scow.background import spawn
 from scow.build import export, start
 from scow.build.frontend.commands import Dockerfile
 from scow.build.graph import Plan, plan, stage_index
-from scow.build.output import Outputs
+from scow.build.output import Outputs, red
 from scow.build.request import Tell
 from scow.build.scope import Arguments, Scope, outer
 from scow.build.stage import StageBuild
@@ -35,6 +35,8 @@ class Build:
     async def run(self, tell: Tell) -> Image:
         """The image of the target, with its names. What fails is raised; nothing but cached steps is left of it then."""
         outputs = Outputs(tell, list(self.plan.stages), self.plan.steps)
+        for warning in self._dockerfile.warnings:
+            tell(Sentence(red(f"{warning}\n")))
         for number, argument in enumerate(self._dockerfile.arguments, 1):
             tell(Sentence(f"Step {number}/{self.plan.steps} : {argument.text}"))
             tell(Sentence("\n"))
@@ -69,7 +71,8 @@ class Build:
             if found is not None:
                 return await self._solved(found)
             if name.isascii() and name.isdigit():
-                raise InvalidArgument(f"invalid from flag value {name}: index out of bounds")
+                why = "refers to current build stage" if name == str(index) else "index out of bounds"
+                raise InvalidArgument(f"invalid from flag value {name}: {why}")
             return await start.image(self._work, name, "", voice)
 
         def base() -> Awaitable[State]:

@@ -8,7 +8,7 @@ from scow.build import configure, history
 from scow.build.cache import Step
 from scow.build.configure import Settings
 from scow.build.frontend import parser
-from scow.build.frontend.commands import Add, Arg, Command, Copy, Run, Workdir
+from scow.build.frontend.commands import Add, Arg, Command, Copy, Healthcheck, Run, Workdir
 from scow.build.graph import Planned
 from scow.build.ops import add, copy, run, workdir
 from scow.build.ops.mounts import Others
@@ -69,6 +69,9 @@ class StageBuild:
             return await self._copy(expanded, state)
         if isinstance(expanded, Arg):
             self._scope.declare(expanded)
+        before = state.config.healthcheck
+        if isinstance(expanded, Healthcheck) and before is not None and before.test and before.test[0] != "NONE":
+            self._voice.say(f"Note: overriding previous HEALTHCHECK: [{' '.join(before.test)}]\n")
         settings = configure.apply(state.settings, expanded, self._work.check_signal)
         created_by = history.of(expanded, settings.config)
         if isinstance(expanded, Workdir):

@@ -4,7 +4,7 @@ from scow.build.configure import Settings
 from scow.build.output import Voice
 from scow.build.state import State
 from scow.build.work import Work
-from scow.errors import NotFound
+from scow.errors import InvalidArgument, NotFound
 from scow.images.commit import seconds_of
 from scow.model.image import Image
 from scow.oci.platform import Platform, host_platform
@@ -15,7 +15,7 @@ SCRATCH = "scratch"
 
 async def image(work: Work, name: str, platform: str, voice: Voice) -> State:
     """The state of an image, pulled when it is not here or must be fresh. It is held until the work is over."""
-    wanted = Platform.parse(platform) if platform else work.request.platform
+    wanted = _platform(platform) if platform else work.request.platform
     if name == SCRATCH:
         return State(wanted or host_platform())
     found = None if work.request.pull else _local(work, name, wanted)
@@ -24,6 +24,13 @@ async def image(work: Work, name: str, platform: str, voice: Voice) -> State:
         credentials = work.request.credentials(reference.domain)
         found = await work.images.pull(reference, str(wanted or ""), credentials, voice.tell)
     return await _state(work, found)
+
+
+def _platform(text: str) -> Platform:
+    try:
+        return Platform.parse(text)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"failed to parse platform {text}: {error.message}") from None
 
 
 def _local(work: Work, name: str, wanted: Platform | None) -> Image | None:

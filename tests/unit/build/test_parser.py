@@ -30,6 +30,14 @@ def test_lines_are_joined_and_comments_between_them_are_gone() -> None:
     assert found == commands.Run(2, "RUN a   b  c", ("a   b  c",), True)
 
 
+def test_empty_lines_inside_of_an_instruction_are_warned_of() -> None:
+    assert parser.parse("FROM a\nRUN b \\\n\n c\nRUN d \\\n").warnings == (
+        "[WARNING]: Empty continuation line found in: RUN b  c",
+        "[WARNING]: Empty continuation lines will become errors in a future release.",
+    )
+    assert parser.parse("FROM a\nRUN d \\\n").warnings == ()
+
+
 def test_the_escape_directive_makes_the_backtick_go_on() -> None:
     found = parser.parse("# escape=`\nFROM a\nRUN dir C:\\ `\n b\n")
     assert found.escape == "`" and found.stages[0].commands[0].text == "RUN dir C:\\  b"
@@ -76,7 +84,7 @@ def test_an_error_shows_the_place_the_line_and_the_word() -> None:
 
 def test_a_trigger_is_parsed_by_itself() -> None:
     assert parser.command("COPY a `b", escape="`") == commands.Copy(1, "COPY a `b", ("a",), "`b")
-    with pytest.raises(DockerfileError, match="unknown instruction: FOO"):
+    with pytest.raises(DockerfileError, match="^unknown instruction: FOO"):
         parser.command("FOO x")
 
 

@@ -203,7 +203,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Dockerfile:
-    """`arguments` stand before the first FROM. `source` is the whole text, for the lines that errors show."""
+    """`arguments` stand before the first FROM. `source` is the whole text, for the lines that errors show.
+
+    `warnings` are Docker's sentences on what will not be allowed for ever.
+    """
 
     name: str
     directives: tuple[tuple[str, str], ...]
@@ -211,6 +214,7 @@ class Dockerfile:
     arguments: tuple[Arg, ...]
     stages: tuple[Stage, ...]
     source: str
+    warnings: tuple[str, ...] = ()
 
 
 # The fields in which a build replaces variables. FROM sees the arguments before the first FROM only; the mounts of RUN

@@ -45,17 +45,26 @@ def parse(text: str, name: str = "Dockerfile") -> Dockerfile:
             for index, (start, commands) in enumerate(stages)
         ),
         source=text,
+        warnings=_warnings(source.lines),
     )
 
 
+def _warnings(lines: tuple[lexer.Line, ...]) -> tuple[str, ...]:
+    gaps = [f"[WARNING]: Empty continuation line found in: {line.text}" for line in lines if line.gap]
+    return (*gaps, "[WARNING]: Empty continuation lines will become errors in a future release.") if gaps else ()
+
+
 def command(text: str, name: str = "Dockerfile", escape: str = "\\") -> Command:
-    """One instruction by itself: a trigger of a base image, a change of `commit -c`."""
-    source = lexer.read(text, name)
-    if source.broken is not None:
-        raise source.broken
-    if len(source.lines) != 1:
-        raise DockerfileError("file with no instructions", prefix=UNREADABLE, file=name, source=text)
-    return _command(_node(source.lines[0], escape, name, text), name, text)
+    """One instruction by itself: a trigger of a base image. The sentences of its errors name no line."""
+    try:
+        source = lexer.read(text, name)
+        if source.broken is not None:
+            raise source.broken
+        if len(source.lines) != 1:
+            raise DockerfileError("file with no instructions", file=name, source=text)
+        return _command(_node(source.lines[0], escape, name, text), name, text)
+    except DockerfileError as error:
+        raise DockerfileError(error.sentence, file=name, line=error.line, word=error.word, source=text) from None
 
 
 def _node(line: lexer.Line, escape: str, name: str, text: str) -> syntax.Node:

@@ -12,6 +12,7 @@ from scow.build.cache import Step
 from scow.build.frontend import heredocs
 from scow.build.frontend.commands import Run
 from scow.build.ops.mounts import Attached, Mounts, Others
+from scow.build.output import red
 from scow.build.request import Execution, StepFailed
 from scow.build.scope import Scope
 from scow.build.state import State
@@ -19,7 +20,6 @@ from scow.build.work import Work
 from scow.errors import Unsupported
 from scow.model.mounts import MountPoint
 
-_RED, _PLAIN = "\x1b[91m", "\x1b[0m"
 _PROGRAM = "/dev/pipes/EOF"  # in /dev, which is no part of the image
 HOSTNAME = "buildhost"
 """The same for every build: a container's id in a file would make each image another one."""
@@ -143,4 +143,4 @@ class _Output:
     def __call__(self, error: bool, data: bytes) -> None:
         text = self._decoders[error].decode(data)
         if text:
-            self._say(f"{_RED}{text}{_PLAIN}" if error else text)
+            self._say(red(text) if error else text)
