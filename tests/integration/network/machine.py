@@ -66,7 +66,7 @@ def start_in(made: Machine, giver: Clients, new_engine: Callable[..., Engine]) -
     """A daemon in the machine, with the busybox that `giver` has."""
     image = giver.api("GET", "/images/busybox/get").body
     engine = new_engine(netns=made.inside)
-    engine.start()
+    engine.start(timeout=60)
     loaded = engine.api("POST", "/images/load", image, headers={"Content-Type": "application/x-tar"})
     assert loaded.status == 200, loaded.body
     return engine
