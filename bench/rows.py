@@ -53,6 +53,10 @@ class Row:
 # that whoever starts containers next waits for: an engine's clean-up must not be measured as its successor's start.
 SETTLE = 5.0
 
+# ext4 passes over inodes that were deleted within the last 35 s, one by one, whenever it makes a file: after a large image
+# was removed, files of any engine's next image cost many times as much.
+FORGOTTEN = 40.0
+
 
 class Bench:
     """Peers that run, and how often to repeat. Every method named `row_KEY` fills one or more rows."""
@@ -276,12 +280,10 @@ class Bench:
         with images.server(key, self.quick) as (title, reference):
             row = self.row(f"pull-{key}", f"pull and unpack: {title}", "s", goal="2×")
 
-            def step(peer: Peer, _: list[str]) -> float:
-                took = self.pull(peer, reference)
-                peer.call("rmi", "-f", reference)
-                return took
+            def reset(peer: Peer) -> None:
+                peer.call("rmi", "-f", reference, check=False)
 
-            self.by_engine(row, step, 1 if self.quick else 2)
+            self.by_engine(row, lambda peer, _: self.pull(peer, reference), 1 if self.quick else 2, reset)
 
     def row_save(self) -> None:
         row = self.row("save", "save: the image of many files", "s", goal="1.5×")
@@ -303,9 +305,19 @@ class Bench:
             for peer in self.peers:
                 peer.call("rmi", "-f", reference, check=False)
 
-    def by_engine(self, row: Row, step: Callable[[Peer, list[str]], float], n: int) -> None:
-        """As `interleave`, once for each engine: what counts is the daemon's work."""
+    def by_engine(
+        self,
+        row: Row,
+        step: Callable[[Peer, list[str]], float],
+        n: int,
+        reset: Callable[[Peer], None] | None = None,
+    ) -> None:
+        """As `interleave`, once for each engine: what counts is the daemon's work. `reset` comes before each turn."""
         for turn in range(min(n, self.n) + 1):
+            if reset is not None:
+                for peer in self.peers:
+                    reset(peer)
+                time.sleep(0 if self.quick else FORGOTTEN)
             for peer in self.peers:
                 column, cli = next(iter(peer.clients.items()))
                 if column in row.notes:
@@ -323,14 +335,16 @@ class Bench:
         row = self.row("load", "load: the image of many files", "s", goal="1.5×")
         with images.archive(self.quick) as (path, name):
 
-            def step(peer: Peer, cli: list[str]) -> float:
+            def reset(peer: Peer) -> None:
                 peer.call("rmi", "-f", name, check=False)
+
+            def step(_: Peer, cli: list[str]) -> float:
                 os.sync()
                 return timed([*cli, "load", "-i", path])
 
-            self.interleave(row, step, n=1 if self.quick else min(3, self.n))
+            self.by_engine(row, step, 1 if self.quick else 2, reset)
             for peer in self.peers:
-                peer.call("rmi", "-f", name, check=False)
+                reset(peer)
 
     def row_commit(self) -> None:
         row = self.row("commit", "commit of 100 MB and 2000 files", "s", goal="1.5×")
@@ -340,13 +354,16 @@ class Bench:
                 args = ("run", "--name", "bench-commit", "--network", "none", "-v", f"{folder}:/in:ro", "busybox")
                 peer.call(*args, "cp", "-r", "/in", "/out")
 
+        made: list[tuple[Peer, str]] = []
+
         def step(peer: Peer, cli: list[str]) -> float:
+            made.append((peer, f"bench-committed:{len(made)}"))
             os.sync()
-            took = timed([*cli, "commit", "bench-commit", "bench-committed"])
-            peer.call("rmi", "-f", "bench-committed")
-            return took
+            return timed([*cli, "commit", "bench-commit", made[-1][1]])
 
         self.interleave(row, step, n=1 if self.quick else min(3, self.n))
+        for peer, name in made:
+            peer.call("rmi", "-f", name)
         for peer in self.peers:
             peer.remove_all()
 

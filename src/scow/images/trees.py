@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Container
 from concurrent.futures import Executor, Future
 
+from scow.linux import inode_flags
+
 _log = logging.getLogger("scow.images")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _NAME_LENGTH = 8
@@ -24,6 +26,7 @@ class Trees:
         self._trash = trash
         self._made: set[str] = set()
         os.makedirs(root, 0o710, exist_ok=True)
+        inode_flags.spread(root)
 
     def path(self, name: str) -> str:
         return f"{self.root}/{name}"
