@@ -367,6 +367,29 @@ class Bench:
         for peer in self.peers:
             peer.remove_all()
 
+    def row_build(self) -> None:
+        """Ten RUN and a COPY without a cache, then again with it; the classic builder is Docker's way of building by itself."""
+        os.environ["DOCKER_BUILDKIT"] = "0"
+        cold = self.row("build", "build of 10 RUN and a COPY, no cache", "s", goal="5×")
+        cached = self.row("build-cached", "the same, all of it in the cache", "s", goal="1×")
+        lines = ["FROM busybox", *(f"RUN echo {number} > /{number}" for number in range(10)), "COPY Dockerfile /"]
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+            (Path(folder) / "Dockerfile").write_text("\n".join(lines) + "\n")
+
+            def build(peer: Peer, cli: list[str]) -> float:
+                os.sync()
+                return timed([*cli, "build", "--no-cache", "-t", "bench-built", folder])
+
+            def again(peer: Peer, cli: list[str]) -> float:
+                return timed([*cli, "build", "-t", "bench-built", folder])
+
+            self.interleave(cold, build, n=1 if self.quick else min(3, self.n))
+            for peer in self.peers:
+                timed([*peer.cli, "build", "-t", "bench-built", folder])
+            self.interleave(cached, again)
+        for peer in self.peers:
+            peer.call("rmi", "-f", "bench-built", check=False)
+
     def row_pullmemory(self) -> None:
         """The highest private memory of the daemon while it pulls, above what it had before."""
         row = self.row("pull-memory", "pull of 1 GB: growth of the daemon, private", "MB", goal="64 MB")

@@ -1,23 +1,27 @@
 """FROM: the state that an image, or nothing at all, begins with."""
 
+from dataclasses import replace
+
 from scow.build.configure import Settings
 from scow.build.output import Voice
 from scow.build.state import State
 from scow.build.work import Work
 from scow.errors import InvalidArgument, NotFound
 from scow.images.commit import seconds_of
+from scow.model.container import ContainerConfig
 from scow.model.image import Image
 from scow.oci.platform import Platform, host_platform
 from scow.oci.reference import Reference
 
 SCRATCH = "scratch"
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 async def image(work: Work, name: str, platform: str, voice: Voice) -> State:
     """The state of an image, pulled when it is not here or must be fresh. It is held until the work is over."""
     wanted = _platform(platform) if platform else work.request.platform
     if name == SCRATCH:
-        return State(wanted or host_platform())
+        return State(wanted or host_platform(), settings=Settings(with_path(ContainerConfig())))
     found = None if work.request.pull else _local(work, name, wanted)
     if found is None:
         reference = Reference.parse(name).with_default_tag()
@@ -51,10 +55,17 @@ async def _state(work: Work, found: Image) -> State:
     return State(
         platform=Platform(found.os, found.architecture, found.variant),
         base=found,
-        settings=Settings(found.config, found.author),
+        settings=Settings(with_path(found.config), found.author),
         chain=tuple(str(chain_id) for chain_id in found.chain_ids),
         diff_ids=tuple(str(diff_id) for diff_id in found.diff_ids),
         layers=tuple(manifest.layers),
         history=tuple(config.history),
         stamp=seconds_of(found.created),
     )
+
+
+def with_path(config: ContainerConfig) -> ContainerConfig:
+    """As Docker's builder has it: PATH is always set."""
+    if any(entry.startswith("PATH=") for entry in config.env):
+        return config
+    return replace(config, env=(*config.env, _PATH))
