@@ -74,7 +74,7 @@ class Builder:
             f"{parts.scratch}/context-{secrets.token_hex(8)}"  # what a crash leaves there goes at the next start
         )
         os.mkdir(directory, 0o700)
-        context = Context(f"{directory}/archive")
+        context = Context(f"{directory}/archive", alone=True)
         try:
             if url:
                 fetched = self._images.fetch(url, lambda _: None)

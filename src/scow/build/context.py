@@ -3,7 +3,6 @@
 Nothing of it is unpacked: its paths never meet the file system, and a step that copies from it reads the bytes where they lie.
 """
 
-import contextlib
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -27,11 +26,12 @@ MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 
 
 class Context:
-    """A tree (see tree.Tree) over the archive in the file `path`, which is removed by `close`, as is its directory when nothing
-    else is in it.
+    """A tree (see tree.Tree) over the archive in the file `path`, which is removed by `close`, with its directory when that is
+    this tree's own (`alone`).
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, alone: bool = False) -> None:
+        self._alone = alone
         self._path = path
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._nodes: dict[Path, Node] = {(): Node(kinds.DIRECTORY, 0o755)}
@@ -43,7 +43,7 @@ class Context:
             os.close(self._fd)
             self._fd = -1
             os.unlink(self._path)
-            with contextlib.suppress(OSError):
+            if self._alone:
                 os.rmdir(os.path.dirname(self._path))
 
     # ------------------------------------------------------------ tree.Tree

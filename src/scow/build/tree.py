@@ -120,7 +120,10 @@ def matches(tree: Tree, pattern: bytes) -> list[Path]:
     for part in split(pattern):
         following: list[Path] = []
         for path in found:
-            here = resolve(tree, b"/".join(path))
+            try:
+                here = resolve(tree, b"/".join(path))
+            except InvalidArgument:  # a loop of links: nothing is there
+                continue
             if not is_pattern(part):
                 if tree.find((*here, part)) is not None:
                     following.append((*here, part))
