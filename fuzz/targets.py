@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scow.build.frontend import parser
+from scow.build.frontend import lint, parser
 from scow.build.frontend.expand import expanded
 from scow.build.frontend.ignore import IgnoreRules
 from scow.errors import ScowError
@@ -55,6 +55,8 @@ def _challenge(data: bytes) -> None:
 
 def _dockerfile(data: bytes) -> None:
     file = parser.parse(data.decode("utf-8", "replace"))
+    for warning in lint.check(file, chosen=lint.Options(experimental=frozenset({"all"}))):
+        assert warning.rule in lint.RULES and lint.shown(warning, file)
     variables = {"a": "x" * 50, "b": "a/b*c"}
     for stage in file.stages:
         for command in stage.commands:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scow.build.frontend import commands, heredocs, parser
+from scow.build.frontend import commands, heredocs, lint, parser
 from scow.build.frontend.errors import DockerfileError
 
 
@@ -144,6 +144,7 @@ def test_any_text_is_a_dockerfile_or_refused(text: str) -> None:
             assert error.message and error.shown.endswith(error.message)
             assert 0 <= error.line <= whole.count("\n") + 1
             continue
+        assert {warning.rule for warning in lint.check(found, chosen=lint.Options())} <= set(lint.RULES)
         lines = [command.line for stage in found.stages for command in (stage.start, *stage.commands)]
         assert lines == sorted(set(lines)) and all(0 < line <= whole.count("\n") + 1 for line in lines)
 
