@@ -5,6 +5,7 @@ once; what stays is an fd of the root. Names are looked up below it by the roote
 no path of the host is ever built from a name in the container (CVE-2018-15664).
 """
 
+import errno
 import gc
 import os
 import stat
@@ -149,7 +150,12 @@ def _attach(root: int, copy: int, bind: Bind) -> None:
     directory = stat.S_ISDIR(os.fstat(copy).st_mode)
     mounts.adjust(copy, mounts.parse(("rbind", "rprivate", "ro" if bind.read_only else "rw")))
     make = paths.make_dirs_in_root if directory else paths.make_file_in_root
-    target = make(root, b"/" + b"/".join(paths.components(bind.target)))
+    try:
+        target = make(root, b"/" + b"/".join(paths.components(bind.target)))
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return  # the container has put something else there: the rest of it can be seen all the same
+        raise
     try:
         if directory == stat.S_ISDIR(os.fstat(target).st_mode):
             libc.move_mount(copy, target)

@@ -31,6 +31,7 @@ _HOSTNAME_MAXIMUM = 64
 def check(config: ContainerConfig, host: HostConfig) -> None:
     """InvalidArgument (or NotFound for a log driver) that names the field and the value."""
     _check_config(config)
+    _check_lines(config, host)
     _check_modes(host)
     if config.hostname and host.network_mode.startswith("container:"):
         raise InvalidArgument("conflicting options: hostname and the network mode")
@@ -57,6 +58,21 @@ def check(config: ContainerConfig, host: HostConfig) -> None:
         if mount.propagation and mount.propagation not in mounts.PROPAGATIONS:
             raise InvalidArgument(f"invalid propagation mode: {mount.propagation}")
     validation.validate(host.log.driver, host.log.options)
+
+
+def _check_lines(config: ContainerConfig, host: HostConfig) -> None:
+    """What becomes part of a line in the container's hosts and resolv.conf is no line of its own (CVE-2022-4318)."""
+    for name, values in (
+        ("Hostname", (config.hostname,)),
+        ("Domainname", (config.domainname,)),
+        ("Dns", host.dns),
+        ("DnsSearch", host.dns_search),
+        ("DnsOptions", host.dns_options),
+        ("ExtraHosts", host.extra_hosts),
+    ):
+        for value in values:
+            if any(ord(letter) < 32 or ord(letter) == 127 for letter in value):
+                raise InvalidArgument(f"invalid {name} {value!r}: it holds a control character")
 
 
 def _check_config(config: ContainerConfig) -> None:
