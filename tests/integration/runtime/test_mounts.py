@@ -153,7 +153,7 @@ def test_link_inside_the_root_is_followed_there(area: Area) -> None:
 
 @pytest.mark.parametrize("name", ["dev", "dev/pts", "dev/shm", "dev/mqueue", "dev/null", "dev/console", "dev/fd"])
 def test_dev_is_ours_whatever_the_image_has(area: Area, canary: str, name: str) -> None:
-    """CVE-2026-41579, CVE-2026-88264: /dev is a fresh mount; links and files below an image's /dev play no part."""
+    """CVE-2026-41579, CVE-2026-88264, CVE-2026-88265: /dev is a fresh mount; what is below an image's plays no part."""
     layer = tree(area)
     if name == "dev":
         os.symlink(f"{canary}/sub", f"{layer}/dev")
@@ -176,7 +176,7 @@ def test_dev_as_a_link_inside_the_root(area: Area) -> None:
 @pytest.mark.parametrize("name", ["proc", "sys"])
 @pytest.mark.parametrize("form", ["link", "file"])
 def test_proc_and_sys_must_be_directories(area: Area, canary: str, name: str, form: str) -> None:
-    """CVE-2019-19921, CVE-2023-27561."""
+    """CVE-2019-19921, CVE-2023-27561, CVE-2023-28642."""
     layer = tree(area)
     if form == "link":
         os.symlink("tmp", f"{layer}/{name}")
@@ -226,7 +226,7 @@ def test_masking_follows_the_container_not_its_links(area: Area, canary: str) ->
 
 
 def test_a_mutator_beside_the_start_reaches_nothing(area: Area, canary: str) -> None:
-    """CVE-2021-30465, CVE-2024-45310: names of the root change between link and directory while mounts are made."""
+    """CVE-2021-30465, CVE-2024-45310, CVE-2025-62161, CVE-2025-54867: names change between link and directory meanwhile."""
     root, mounts = area.rootfs()
     upper = f"{os.path.dirname(root)}/upper"
     os.makedirs(f"{upper}/a")

@@ -167,7 +167,7 @@ def test_what_leads_out_is_refused(tmp_path: Path, members: list[Member], links:
 
 
 def test_an_archive_cannot_write_through_its_own_links_on_the_clients_side(tmp_path: Path) -> None:
-    """CVE-2019-18466 of others: the container chooses what is in the archive, the client's machine is written to."""
+    """CVE-2019-10152, CVE-2019-18466: the container chooses what is in it, the client's machine is written to."""
     root, outside = tmp_path / "root", tmp_path / "outside"
     root.mkdir()
     outside.mkdir()

@@ -81,7 +81,7 @@ def test_a_damaged_compressed_file_costs_only_its_rest(path: Path) -> None:
 
 
 def test_links_and_devices_are_refused(path: Path, tmp_path: Path) -> None:
-    """CVE-2026-53489: a log or a rotated log that is a link shows nothing of its target."""
+    """CVE-2026-53489, CVE-2015-3627: a log or a rotated log that is a link shows nothing of its target."""
     (tmp_path / "canary").write_bytes(lines(666))
     path.symlink_to(tmp_path / "canary")
     with pytest.raises(DataLoss):
