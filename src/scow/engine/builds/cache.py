@@ -98,6 +98,9 @@ async def prune(engine: Engine, request: PruneRequest) -> tuple[list[str], int]:
 def select(engine: Engine, present: Sequence[CacheItem], request: PruneRequest) -> list[CacheItem]:
     """What of `present` (what was used last at the end) goes."""
     filters = dict(request.filters or {})
+    filters.pop("label!", None)  # a prune of the whole system sends them here, too: nothing in the cache has a label
+    if filters.pop("label", None):
+        return []
     check_names(filters, _FILTERS)
     if "unused-for" in filters:
         filters["until"] = filters.pop("unused-for")
