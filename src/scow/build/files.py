@@ -88,10 +88,11 @@ class Files:
         found = self._items[path].node if path in self._items else self._lower.find(path)
         return found is not None and found.is_directory
 
-    def parents(self, path: Path) -> None:
-        """The directories on the way to `path`, made where they are missing: root's, 0755."""
+    def parents(self, path: Path, *, owned: bool = False) -> None:
+        """The directories on the way to `path`, made where they are missing: 0755, root's or with the wanted owner."""
         for end in range(len(path)):
-            self.directory(path[:end], owned=False)
+            missing = path[:end] not in self._items and self._lower.find(path[:end]) is None
+            self.directory(path[:end], owned=owned and missing)
 
     def directory(self, path: Path, *, owned: bool) -> None:
         """A directory that is there, or a new one with the wanted owner when `owned`."""
@@ -113,8 +114,8 @@ class Files:
             self._items[path] = replace(item, node=self._own(item.node), below=False)
 
     def file(self, path: Path, tree: Tree, source: Path, node: Node) -> None:
-        """One file of a tree."""
-        self.parents(path)
+        """One file of a tree. As in Docker, the directories that are made for it are its owner's when one was asked for."""
+        self.parents(path, owned=self._ownership.chown)
         self._place(path, Item(self._made(node), tree, source))
 
     def contents(self, path: Path, tree: Tree, source: Path, *, keep: bool = False) -> None:

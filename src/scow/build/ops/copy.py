@@ -58,7 +58,7 @@ def _source(tree: Tree, path: Path, name: bytes) -> Source:
     real = resolve(tree, b"/".join(path))
     node = tree.find(real)
     if node is None:
-        raise NotFound(f"{os.fsdecode(b'/'.join(path))} leads to nothing")
+        raise NotFound(f"stat {os.fsdecode(b'/'.join(path))}: file does not exist")
     return Source(tree, real, node, name)
 
 
@@ -89,7 +89,8 @@ def place(
     base = files.target(os.path.join("/", state.config.working_dir, target))
     for source in sources:
         _place_one(files, base, source, into=into, parents=isinstance(command, Copy) and command.parents)
-    kind = "multi" if len(sources) > 1 else "dir" if sources[0].node.is_directory else "file"
+    directory = sources[0].node.is_directory and not sources[0].whole
+    kind = "multi" if len(sources) > 1 else "dir" if directory else "file"
     return Copied(files, files.digest(), kind)
 
 
