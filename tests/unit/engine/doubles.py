@@ -274,6 +274,19 @@ class FakeVolumes:
         self.filled.append(name)
 
 
+class FakeBuilder:
+    """An empty build cache."""
+
+    def __init__(self) -> None:
+        self.cache = self.mounts = self
+
+    def rows(self) -> tuple[()]:
+        return ()
+
+    def all(self) -> tuple[()]:
+        return ()
+
+
 class World:
     """An engine on doubles, with its parts by name and the events it published."""
 
@@ -306,7 +319,7 @@ class World:
             clock=self.clock,
             export=lambda container: None,
             sampler=Sampler(finder(registry)),
-            builder=None,  # type: ignore[arg-type]
+            builder=FakeBuilder(),  # type: ignore[arg-type]
         )
 
     def clock(self) -> int:
