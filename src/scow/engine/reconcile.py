@@ -5,7 +5,7 @@ import logging
 from dataclasses import replace
 
 from scow.background import spawn
-from scow.engine.containers import ending, execs, files, freezing, health, remove, start
+from scow.engine.containers import ending, execs, files, freezing, health, mounting, remove, start
 from scow.engine.context import Engine
 from scow.engine.networks import wishes
 from scow.engine.ports import ExitStatus, Task
@@ -22,6 +22,9 @@ async def reconcile(engine: Engine) -> None:
     """Adopt live tasks, record exits that nobody saw, undo what a crash left half-made, start what must run again."""
     tasks = dict(await engine.supervisor.adopt())
     await _bring_up_network(engine, tasks)
+    for entry in engine.containers:
+        if not isinstance(tasks.get(entry.container.id), ExitStatus | None):
+            mounting.held(engine, entry.container)
     restart: list[Entry] = []
     for entry in engine.containers:
         task = tasks.pop(entry.container.id, None)
@@ -37,6 +40,10 @@ async def reconcile(engine: Engine) -> None:
     for gone in files.sweep(engine, engine.containers):
         spawn(asyncio.to_thread(files.delete, gone), "sweep")
     engine.snapshots.sweep({entry.container.id: entry.container.layers for entry in engine.containers})
+    try:
+        await engine.volumes.let_strangers_go()
+    except ScowError as error:
+        _log.error("%s", error.message)
     for entry in restart:
         spawn(_start_again(engine, entry), f"boot-{entry.container.id[:12]}")
 

@@ -148,7 +148,7 @@ def assemble(
 
 def _attach(root: int, copy: int, bind: Bind) -> None:
     directory = stat.S_ISDIR(os.fstat(copy).st_mode)
-    mounts.adjust(copy, mounts.parse(("rbind", "rprivate", "ro" if bind.read_only else "rw")))
+    mounts.adjust(copy, mounts.parse(("rbind", "rprivate", *(("ro",) if bind.read_only else ()))))
     make = paths.make_dirs_in_root if directory else paths.make_file_in_root
     try:
         target = make(root, b"/" + b"/".join(paths.components(bind.target)))

@@ -7,10 +7,11 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 
-from scow.errors import Conflict, InvalidArgument, NotFound, ResourceExhausted, Unsupported
+from scow.errors import Conflict, InvalidArgument, NotFound, ResourceExhausted
 from scow.metadata import volumes as tables
 from scow.metadata.database import Database
 from scow.model.volume import Volume
+from scow.volumes import attached
 from scow.volumes.fill import fill, finish_interrupted
 from scow.volumes.usage import bytes_below
 
@@ -31,6 +32,7 @@ class LocalVolumes:
         self._root = root
         self._database = database
         self._locks: dict[str, asyncio.Lock] = {}
+        self._holders: dict[str, set[str]] = {}
         os.makedirs(root, 0o701, exist_ok=True)
         self._volumes = {volume.name: volume for volume in tables.load(database, root)}
         for name in os.listdir(root):
@@ -55,14 +57,13 @@ class LocalVolumes:
                 raise Conflict(f"volume {name} already exists with different options: remove it first")
             return known
         check_name(name)
-        if options:
-            raise Unsupported(f"create {name}: volume options are not supported yet: {', '.join(sorted(options))}")
+        attached.check(name, options or {})
         volume = Volume(
             name=name,
             path=f"{self._root}/{name}/_data",
             created_at=time.time_ns(),
             labels=dict(labels or {}),
-            options={},
+            options=dict(options or {}),
             anonymous=anonymous,
         )
         try:
@@ -94,8 +95,10 @@ class LocalVolumes:
 
     async def remove(self, name: str) -> None:
         """Forget the volume and delete its data. Other things in its directory go too."""
-        self.get(name)
+        volume = self.get(name)
         async with self._lock(name):
+            if volume.options:  # what is mounted there is not the volume's to delete
+                await asyncio.to_thread(attached.unmount, volume)
             del self._volumes[name]
             await tables.delete(self._database, name)
             trash = f"{self._root}/{_TRASH}{secrets.token_hex(8)}"
@@ -110,14 +113,49 @@ class LocalVolumes:
         """Copy what the image has at `target` into the volume, if that is empty; `lowers` are the image's layer
         directories, top first. All or nothing; a volume with data is never touched (CVE-2020-1726).
         """
-        directory = os.path.dirname(self.get(name).path)
-        if not lowers:
+        volume = self.get(name)
+        directory = os.path.dirname(volume.path)
+        if not lowers or volume.options:  # another file system is mounted there when a container runs
             return
         async with self._lock(name):
             await asyncio.to_thread(fill, directory, tuple(lowers), target)
 
+    async def hold(self, name: str, holder: str) -> None:
+        """A container that starts has the volume: mount what its options name. NotMounted, not holding it."""
+        volume = self.get(name)
+        if not volume.options:
+            return
+        async with self._lock(name):
+            await asyncio.to_thread(attached.mount, volume)
+            self._holders.setdefault(name, set()).add(holder)
+
+    def held(self, name: str, holder: str) -> None:
+        """As `hold`, for a container that has run since before this process: all is mounted."""
+        if name in self._volumes and self._volumes[name].options:
+            self._holders.setdefault(name, set()).add(holder)
+
+    async def let_go(self, name: str, holder: str) -> None:
+        """A container has ended; the last one's end unmounts. Holding nothing is no error."""
+        volume = self._volumes.get(name)
+        if volume is None or not volume.options:
+            return
+        async with self._lock(name):
+            holders = self._holders.get(name, set())
+            holders.discard(holder)
+            if not holders:
+                self._holders.pop(name, None)
+                await asyncio.to_thread(attached.unmount, volume)
+
+    async def let_strangers_go(self) -> None:
+        """At start, when all holders are known: unmount what a daemon that was killed has left."""
+        for volume in self.list():
+            if volume.options:
+                await self.let_go(volume.name, "")
+
     async def usage(self, name: str) -> int:
-        """Bytes in the volume."""
+        """Bytes in the volume; what is mounted over it is not counted."""
+        if self.get(name).options:
+            return 0
         return await asyncio.to_thread(bytes_below, self.get(name).path)
 
     def _directories(self, name: str) -> None:

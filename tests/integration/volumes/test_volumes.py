@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scow.errors import InvalidArgument, NotFound, Unsupported
+from scow.errors import InvalidArgument, NotFound
 from scow.metadata import images
 from scow.metadata import volumes as tables
 from scow.metadata.database import Database
@@ -84,11 +84,6 @@ def test_names_cannot_leave_the_root(reopen: Open, tmp_path: Path) -> None:
         with pytest.raises(InvalidArgument):
             run(volumes.create(name))
     assert os.listdir(tmp_path / "volumes") == []
-
-
-def test_options_are_refused_by_name(reopen: Open) -> None:
-    with pytest.raises(Unsupported, match="device, type"):
-        run(reopen().create("ab", options={"type": "tmpfs", "device": "tmpfs"}))
 
 
 @pytest.mark.parametrize("target", ["/srv/data", "/link", "srv/../srv/data/."])

@@ -250,6 +250,18 @@ class FakeVolumes:
     def __init__(self) -> None:
         self.all: dict[str, Volume] = {}
         self.filled: list[str] = []
+        self.holders: set[tuple[str, str]] = set()
+
+    async def hold(self, name: str, holder: str) -> None:
+        self.holders.add((name, holder))
+
+    def held(self, name: str, holder: str) -> None:
+        self.holders.add((name, holder))
+
+    async def let_go(self, name: str, holder: str) -> None:
+        self.holders.discard((name, holder))
+
+    async def let_strangers_go(self) -> None: ...
 
     async def create(
         self, name: str = "", *, labels: Any = None, options: Any = None, anonymous: bool = False

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from scow.background import idle, spawn
-from scow.engine.containers import happenings, health
+from scow.engine.containers import happenings, health, mounting
 from scow.engine.context import Engine
 from scow.engine.ports import ExitStatus, Task
 from scow.engine.registry import Entry
@@ -59,6 +59,7 @@ async def record(engine: Engine, entry: Entry, exit_status: ExitStatus) -> None:
     if before.status.sandbox_id:
         happenings.publish_network(engine, before, "disconnect")
     happenings.publish_volumes(engine, before, "unmount")
+    await mounting.let_go(engine, before)
     seconds = max(0, exit_status.finished_at - before.status.started_at) // 10**9
     happenings.publish(engine, entry.container, "die", exitCode=str(exit_status.code), execDuration=str(seconds))
     settle(entry.exits, exit_status.code)

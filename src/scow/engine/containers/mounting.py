@@ -1,5 +1,6 @@
 """From mount wishes to mount points: volumes are made, bind sources checked, targets cleaned."""
 
+import logging
 import os
 import posixpath
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from scow.errors import InvalidArgument, ScowError
 from scow.model.container import Container, ContainerConfig, HostConfig
 from scow.model.mounts import MountPoint, MountRequest
 from scow.model.volume import Volume
+
+_log = logging.getLogger("scow.engine")
 
 # Over these a mount would hide what the engine itself puts there (CVE-2019-16884, CVE-2015-3631).
 _FORBIDDEN = ("/proc", "/sys", "/dev")
@@ -145,6 +148,35 @@ async def fill_volumes(engine: Engine, container: Container) -> None:
     for point in container.mount_points:
         if point.kind == "volume" and not point.no_copy:
             await engine.volumes.copy_up(point.name, lowers, point.target)
+
+
+async def hold(engine: Engine, container: Container) -> None:
+    """Volumes with options are mounted when a container that has them starts. All of them, or none."""
+    try:
+        for name in _volumes(container):
+            await engine.volumes.hold(name, container.id)
+    except BaseException:
+        await let_go(engine, container)
+        raise
+
+
+def held(engine: Engine, container: Container) -> None:
+    """It has run since before this daemon."""
+    for name in _volumes(container):
+        engine.volumes.held(name, container.id)
+
+
+async def let_go(engine: Engine, container: Container) -> None:
+    """It has ended. What cannot be unmounted is tried again at the volume's next use and its removal."""
+    for name in _volumes(container):
+        try:
+            await engine.volumes.let_go(name, container.id)
+        except ScowError as error:
+            _log.warning("%s", error.message)
+
+
+def _volumes(container: Container) -> list[str]:
+    return [point.name for point in container.mount_points if point.kind == "volume"]
 
 
 async def drop(engine: Engine, made: Sequence[Volume]) -> None:

@@ -62,6 +62,8 @@ async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], und
     container = entry.container
     mounting.make_bind_sources(container)
     joined, shm_source = joined_namespaces(engine, container)
+    await mounting.hold(engine, container)
+    undo.push_async_callback(mounting.let_go, engine, container)
     sandbox = await _connect(engine, container)
     if sandbox is not None:
         undo.push_async_callback(engine.networking.release, container.id)

@@ -51,7 +51,7 @@ def user_mounts(container: Container, directory: str) -> list[dict[str, Any]]:
 def _user_mount(point: MountPoint) -> dict[str, Any]:
     if point.kind == "tmpfs":
         return _mount(point.target, "tmpfs", "tmpfs", "nosuid", "nodev", "noexec", *_tmpfs_options(point.options))
-    options = ["rbind", point.propagation or "rprivate", "ro" if point.read_only else "rw"]
+    options = ["rbind", point.propagation or "rprivate", *(["ro"] if point.read_only else [])]  # else as on the host
     return _mount(point.target, "bind", point.source, *options)
 
 
