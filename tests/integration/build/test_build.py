@@ -93,6 +93,19 @@ def test_files_are_copied_by_dockers_rules(clean: Clients) -> None:
     ]  # fmt: skip
 
 
+def test_what_is_linked_follows_no_link_below_and_is_the_same_layer_on_any_base(clean: Clients) -> None:
+    def on(setup: str) -> str:
+        text = f"FROM busybox\nRUN {setup}\nCOPY --link a /l/a\n"
+        return build(clean, context({"Dockerfile": text, "a": "A\n"})).image
+
+    one, other = on("mkdir /away && ln -s away /l"), on("echo other > /other")
+    assert run(clean, one, "cat /l/a; ls /away; test -h /l || echo no link") == "A\nno link\n"
+    layers = [clean.api("GET", f"/images/{image}/json").json()["RootFS"]["Layers"] for image in (one, other)]
+    assert layers[0][-1] == layers[1][-1]
+    refused = build(clean, "FROM scratch\nADD --keep-git-dir=true http://127.0.0.1:1/x /x\n")
+    assert "ADD --keep-git-dir is not supported" in refused.error
+
+
 def test_a_context_leads_nowhere(clean: Clients) -> None:
     """CVE-2019-13139's kin: links of the context stay in the context, whoever follows them."""
     archive = context({"Dockerfile": "FROM busybox\nCOPY out /x\n"}, links={"out": "/etc/shadow"})

@@ -28,6 +28,8 @@ def is_url(text: str) -> bool:
 async def gather(work: Work, state: State, command: Add) -> Copied:
     """ADD, up to the writing of its layer."""
     fetched: dict[str, Source] = {}
+    if command.keep_git_dir:
+        raise Unsupported("ADD --keep-git-dir is not supported by scow yet")
     for text in command.sources:
         if text.startswith(("git@", "git://", "ssh://")) or is_url(text) and urlsplit(text).path.endswith(".git"):
             raise Unsupported(f"ADD of a git repository ({text}) is not supported by scow yet")

@@ -85,7 +85,9 @@ def place(
             f"When using {word} with more than one source file, the destination must be a directory and end with a /"
         )
     excluded = IgnoreRules.parse("\n".join(command.exclude)) if command.exclude else None
-    files = Files(work.tree(state.chain), work.stamp, ownership, from_context=context, excluded=excluded)
+    # --link: as if onto nothing, so that no link of what lies below leads elsewhere and the layer is the same on any base
+    below = work.tree(() if command.link else state.chain)
+    files = Files(below, work.stamp, ownership, from_context=context, excluded=excluded)
     base = files.target(os.path.join("/", state.config.working_dir, target))
     for source in sources:
         _place_one(files, base, source, into=into, parents=isinstance(command, Copy) and command.parents)
