@@ -73,3 +73,6 @@ class NameService(Protocol):
         """The container has ended; no error when it was never served."""
 
     async def close(self) -> None: ...
+
+    async def stop(self) -> None:
+        """As close, when there is nobody to answer any more: nothing of it goes on."""

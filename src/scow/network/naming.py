@@ -88,6 +88,11 @@ class NameTable:
         if self._service is not None:
             await self._attempt(self._service.close(), "close")
 
+    async def stop(self) -> None:
+        """As close, when nobody is there to be answered."""
+        if self._service is not None:
+            await self._attempt(self._service.stop(), "stop")
+
     @staticmethod
     async def _attempt(work: Awaitable[None], what: str) -> None:
         try:

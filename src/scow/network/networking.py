@@ -205,11 +205,12 @@ class HostNetworking:
         started, self._started, self._trouble = self._started, False, "the network is being shut down"
         await self._tenancies.settled()
         self._watch.close()
-        if started and not self._tenancies.endpoints():
+        idle = started and not self._tenancies.endpoints()
+        if idle:
             await self._take_rules_down()
         await self._tasks.close()
         self._relay.close()
-        await self._names.close()
+        await (self._names.stop() if idle else self._names.close())
         for one in self._catalog.segments():
             one.pool.close()
         await self._rules.close()

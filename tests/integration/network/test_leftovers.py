@@ -83,3 +83,21 @@ def test_what_a_killed_daemon_left_is_gone_when_the_next_one_stops(fresh_daemon:
     assert fresh_daemon.api("GET", "/info").json().get("HostChanges", []) == changes
     fresh_daemon.stop()
     assert not _tables(fresh_daemon) and not wipe.foreign_rules(fresh_daemon.bridge)
+
+
+def test_who_answers_names_goes_when_nobody_is_left_to_ask(fresh_daemon: Engine) -> None:
+    def helpers() -> list[str]:
+        found = subprocess.run(
+            ["pgrep", "-af", f"{fresh_daemon.base}.*names.sock"], capture_output=True, text=True
+        ).stdout
+        return [line for line in found.splitlines() if "pgrep" not in line]
+
+    assert fresh_daemon.scow("network", "create", "n1").returncode == 0
+    fresh_daemon.launch("web", Cmd=["sleep", "1000"], HostConfig={"NetworkMode": "n1"})
+    fresh_daemon.stop()
+    assert len(helpers()) == 1
+    fresh_daemon.start()
+    assert fresh_daemon.scow("rm", "-f", "web").returncode == 0
+    assert fresh_daemon.scow("network", "rm", "n1").returncode == 0
+    fresh_daemon.stop()
+    assert helpers() == []

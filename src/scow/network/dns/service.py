@@ -86,13 +86,12 @@ class Names:
             os.close(netns)
         self._clients.clear()
 
-    # ------------------------------------------------------------ beyond the contract
-
     async def stop(self) -> None:
-        """End the helper: for tests and for taking everything down. Then close()."""
         self._closed = True
         await self._do(self._end)
         await self.close()
+
+    # ------------------------------------------------------------ beyond the contract
 
     async def status(self) -> Mapping[str, int]:
         """Figures of the helper; {} when there is none."""
