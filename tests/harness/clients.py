@@ -48,8 +48,10 @@ class UnixConnection(http.client.HTTPConnection):
 class Clients:
     """`host` is unix:///PATH; `env` is what the command line clients get (they see no user's configuration)."""
 
-    def __init__(self, host: str, env: dict[str, str], home: Path) -> None:
+    def __init__(self, host: str, env: dict[str, str], home: Path, newest: str = API) -> None:
+        """`newest`: the version that `api` speaks unless told another one."""
         self.host = host
+        self.newest = newest
         self.socket = Path(host.removeprefix("unix://"))
         self.env = {**os.environ, **env, "HOME": str(home), "DOCKER_CONFIG": str(home / "docker")}
         for name in ("DOCKER_HOST", "SCOW_HOST", "DOCKER_CONTEXT"):
@@ -104,12 +106,13 @@ class Clients:
         *,
         query: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
-        version: str | None = API,
+        version: str | None = "newest",
         timeout: float = 30,
     ) -> Response:
         """One request to the Engine API. `body` is sent as JSON unless it is bytes."""
         sent = {"Content-Type": "application/json", **(headers or {})}
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        version = self.newest if version == "newest" else version
         target = (f"/{version}" if version else "") + path + (f"?{urlencode(query)}" if query else "")
         connection = self.connect(timeout)
         try:
