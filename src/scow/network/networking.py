@@ -209,8 +209,12 @@ class HostNetworking:
         if idle:
             await self._take_rules_down()
         await self._tasks.close()
-        self._relay.close()
-        await (self._names.stop() if idle else self._names.close())
+        if idle:
+            self._relay.stop()
+            await self._names.stop()
+        else:
+            self._relay.close()
+            await self._names.close()
         for one in self._catalog.segments():
             one.pool.close()
         await self._rules.close()

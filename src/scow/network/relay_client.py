@@ -121,11 +121,12 @@ class RelayClient:
         self._disconnect()
 
     def stop(self) -> None:
-        """End the relay: for tests and for taking everything down."""
+        """End the relay, when no port is published any more; one that an earlier daemon began is left for the next."""
         self._disconnect()
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
 
