@@ -36,7 +36,7 @@ def check(name: str, options: Mapping[str, str]) -> None:
 def mounted(path: str) -> bool:
     """Whether something is mounted at `path`: also a directory of the same file system."""
     with open("/proc/self/mountinfo", "rb") as table:
-        wanted = os.fsencode(path)
+        wanted = os.fsencode(path).replace(b"\\", b"\\134").replace(b" ", b"\\040")  # as the table writes them
         return any(line.split(b" ", 5)[4] == wanted for line in table)
 
 
