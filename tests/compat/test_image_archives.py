@@ -1,6 +1,7 @@
 """Archives between scow, skopeo and podman: each reads what the other wrote, and the image is the same one."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.archives import Made, docker_archive, layer
+from tests.harness.contexts import build
 from tests.harness.engine import Engine
 
 IMAGE = Made([layer("one"), layer("two", 400_000)], ["archived/app:1"], {"Cmd": ["sh"], "Labels": {"a": "b"}})
@@ -80,10 +82,15 @@ def test_both_clis_send_and_take_the_same_bytes(scratch: Engine, saved: Path, tm
 
 @pytest.mark.usefixtures("needs_docker")
 def test_both_clis_tell_the_same_disk_usage(scratch: Engine, saved: Path) -> None:
-    assert scratch.api("POST", "/build/prune", query={"all": "1"}).status == 200  # the cache of other tests' builds
+    for number in range(3):  # rows of the build cache
+        made = build(scratch, f"FROM archived/app:1\nCOPY Dockerfile /{number}\nENV A={number}\n")
+        assert made.image
     for words in (("df",), ("df", "-v"), ("df", "--format", "{{json .}}"), ("df", "-v", "--format", "{{json .}}")):
         for _ in range(4):  # ages are told in seconds, and one may pass between the two
-            answers = {cli("system", *words).stdout for cli in (scratch.docker, scratch.scow)}
+            # docker 28 leaves Parent empty in JSON when the record has Parents
+            answers = {
+                re.sub(r'"Parent":"[^"]*"', "", cli("system", *words).stdout) for cli in (scratch.docker, scratch.scow)
+            }
             if len(answers) == 1:
                 break
         assert len(answers) == 1, answers

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from scow.cli.command import Command
-from scow.cli.listing import filters_param
-from scow.cli.output import line, put
-from scow.cli.pruning import confirm, filters
+from scow.cli.output import line
+from scow.cli.pruning import confirm, filters, remove
 from scow.cli.units import human_size
 
 TYPE_CHECKING = False
@@ -25,16 +24,12 @@ def _prune(session: Session, flags: Flags, args: list[str]) -> int:
     everything = flags.on("all")
     what = "all build cache" if everything else "all dangling build cache"
     confirm(flags, f"This will remove {what}. ")
-    params = [*filters_param(filters(session, flags))]
-    if everything:
-        params.append(("all", "1"))
+    params = [("all", "1")] if everything else []
     if flags.text("keep-storage") != "0":
         params.append(("keep-storage", flags.text("keep-storage")))
-    report = session.client.post("/build/prune", params) or {}
-    deleted = report.get("CachesDeleted") or []
-    if deleted:
-        put("Deleted build cache objects:\n" + "".join(f"{name}\n" for name in deleted) + "\n")
-    line(f"Total reclaimed space: {human_size(int(report.get('SpaceReclaimed') or 0), 4)}")
+    wanted = filters(session, flags)
+    freed = remove(session, "/build/prune", wanted, "Deleted build cache objects:", "CachesDeleted", params=params)
+    line(f"Total reclaimed space: {human_size(freed, 4)}")
     return 0
 
 

@@ -54,7 +54,7 @@ def _row(store: Store, name: str, current: str) -> Row:
             "Current": lambda: name == current,
             "Description": lambda: text or "",
             "DockerEndpoint": lambda: meta["Endpoints"].get("docker", {}).get("Host", ""),
-            "Error": lambda: "",
+            "Error": lambda: "" if "docker" in meta["Endpoints"] else "cannot find docker endpoint in context",
         },
     )
 

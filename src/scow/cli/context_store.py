@@ -9,10 +9,11 @@ import re
 import shutil
 
 from scow.cli.command import Exit, environment
+from scow.cli.flags import boolean, go_quote
 from scow.client import jsontext
 from scow.client.config import Config, read_file, write
 from scow.client.endpoint import DEFAULT_HOST
-from scow.client.select import config_directory, normalise_host
+from scow.client.select import config_directory, context_name, normalise_host
 from scow.errors import InvalidArgument
 
 TYPE_CHECKING = False
@@ -82,16 +83,13 @@ class Store:
         _write(self.meta_directory(name) + "/meta.json", text.encode(), 0o644)
 
     def remove(self, name: str) -> None:
-        shutil.rmtree(self.meta_directory(name), ignore_errors=True)
-        shutil.rmtree(self.tls_directory(name), ignore_errors=True)
+        for path in (self.meta_directory(name), self.tls_directory(name)):
+            if os.path.lexists(path):
+                shutil.rmtree(path)
 
     def current(self) -> str:
         """The context that is in force."""
-        if self._session.host or environment("SCOW_HOST") or environment("DOCKER_HOST"):
-            return self._session.context or DEFAULT
-        chosen = self._session.context or environment("DOCKER_CONTEXT")
-        config = self._session.config
-        return chosen or (config.current_context if config else "") or DEFAULT
+        return context_name(self._session.config, self._session.host, self._session.context)
 
     def choose(self, name: str) -> None:
         """Make it the one that config.json names."""
@@ -125,11 +123,14 @@ def endpoint(store: Store, given: str) -> tuple[dict[str, Any], dict[str, bytes]
         if key.strip().lower() not in ("host", "from", "skip-tls-verify", *_TLS):
             raise Exit(1, f"unable to create docker endpoint config: unrecognized config key: {key}")
         if not equals:
-            raise Exit(1, f"invalid argument {given!r}: {part} must be formatted as key=value")
+            shown = f'{go_quote(given)} for "--docker" flag'
+            raise Exit(1, f"invalid argument {shown}: {part} must be formatted as key=value")
         options[key.strip().lower()] = value
     if "from" in options or not options:
         name = options.get("from") or store.current()
         meta = store.load(name)
+        if "docker" not in meta["Endpoints"]:
+            raise Exit(1, f'context "{name}" has no docker endpoint')
         directory = f"{store.tls_directory(name)}/docker"
         files = {} if name == DEFAULT else {file: read_file(f"{directory}/{file}") for file in _listed(directory)}
         return dict(meta["Endpoints"]["docker"]), files
@@ -145,7 +146,12 @@ def endpoint(store: Store, given: str) -> tuple[dict[str, Any], dict[str, bytes]
             except OSError as error:
                 reason = (error.strerror or "").lower()
                 raise Exit(1, f"unable to create docker endpoint config: open {options[key]}: {reason}") from None
-    skip = options.get("skip-tls-verify", "").lower() in ("1", "t", "true")
+    given_skip = options.get("skip-tls-verify", "")
+    try:
+        skip = bool(given_skip) and boolean(given_skip)
+    except ValueError:
+        why = f"skip-tls-verify: parsing {go_quote(given_skip)}: invalid syntax"
+        raise Exit(1, f"unable to create docker endpoint config: {why}") from None
     return {"Host": host, "SkipTLSVerify": skip}, files
 
 
@@ -165,7 +171,13 @@ def _read(path: str) -> dict[str, Any] | None:
         value = jsontext.decode(read_file(path))
     except (OSError, ValueError):
         return None
-    return value if isinstance(value, dict) and isinstance(value.get("Endpoints"), dict) else None
+    if not isinstance(value, dict) or not isinstance(value.get("Endpoints"), dict):
+        return None
+    if not isinstance(value.get("Metadata"), dict):
+        value["Metadata"] = {}
+    if not isinstance(value["Endpoints"].get("docker"), dict):
+        value["Endpoints"].pop("docker", None)
+    return value
 
 
 def _write(path: str, data: bytes, mode: int) -> None:

@@ -28,6 +28,9 @@ GLOBAL_OPTIONS: tuple[Option, ...] = (
 )
 
 
+_LEVELS = ("panic", "fatal", "error", "warn", "warning", "info", "debug", "trace")
+
+
 def main(argv: list[str]) -> int:
     """Runs one command line, `argv[0]` being the program; gives the exit code."""
     program = argv[0].rpartition("/")[2] if argv else ""
@@ -148,6 +151,8 @@ def _global_options(session: Session, args: list[str]) -> tuple[bool, list[str]]
 
         put(f"scow version {__version__}\n")
         return True, []
+    if flags.text("log-level").lower() not in _LEVELS:
+        raise Exit(1, f"Unable to parse logging level: {flags.text('log-level')}")
     hosts = flags.items("host")
     if len(hosts) > 1:
         raise Exit(1, "Failed to initialize: unable to resolve docker endpoint: Specify only one -H")

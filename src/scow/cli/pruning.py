@@ -53,10 +53,16 @@ def confirm(flags: Flags, warning: str) -> None:
 
 
 def remove(
-    session: Session, path: str, wanted: Sequence[str], title: str, key: str, show: Callable[[Any], str] = str
+    session: Session,
+    path: str,
+    wanted: Sequence[str],
+    title: str,
+    key: str,
+    show: Callable[[Any], str] = str,
+    params: Sequence[tuple[str, str]] = (),
 ) -> int:
     """Removes one kind of object and prints the names; the bytes that were won."""
-    report = session.client.post(path, filters_param(wanted)) or {}
+    report = session.client.post(path, [*filters_param(wanted), *params]) or {}
     deleted = report.get(key) or []
     if deleted:
         put(title + "\n" + "".join(f"{show(name)}\n" for name in deleted) + "\n")

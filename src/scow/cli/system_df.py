@@ -7,10 +7,10 @@ from scow.cli.container_rows import row as container_row
 from scow.cli.images import HEADERS as IMAGE_HEADERS
 from scow.cli.images import first_row
 from scow.cli.listing import FORMAT_HELP, Listing, Row, html_safe
-from scow.cli.moments import ago
+from scow.cli.moments import ago, go_string
 from scow.cli.output import put
 from scow.cli.timestamps import parse
-from scow.cli.units import human_size
+from scow.cli.units import human_size, short_id
 from scow.cli.volume_ls import HEADERS as VOLUME_HEADERS
 from scow.cli.volume_ls import row as volume_row
 from scow.client import jsontext
@@ -120,17 +120,18 @@ def _cache_row(record: dict[str, Any], trunc: bool) -> Row:
 
     def since(name: str) -> str:
         found = parse(record.get(name) or "")
-        return ago(found[0]) if found else ""
+        return ago(found[0] + found[1] / 1e9) if found else ""
 
+    parent = ", ".join(record.get("Parents") or ())
     fields = {
-        "ID": lambda: record["ID"][:12] if trunc else record["ID"],
-        "Parent": lambda: ",".join(record.get("Parents") or ()),
+        "ID": lambda: (short_id(record["ID"]) if trunc else record["ID"]) + ("*" if record["InUse"] else ""),
+        "Parent": lambda: short_id(parent) if trunc else parent,
         "CacheType": lambda: record["Type"],
         "Description": lambda: record["Description"],
         "Size": lambda: human_size(record["Size"]),
-        "CreatedAt": lambda: record["CreatedAt"],
+        "CreatedAt": lambda: go_string(record["CreatedAt"]),
         "CreatedSince": lambda: since("CreatedAt"),
-        "LastUsedAt": lambda: record.get("LastUsedAt") or "",
+        "LastUsedAt": lambda: go_string(record["LastUsedAt"]) if record.get("LastUsedAt") else "",
         "LastUsedSince": lambda: since("LastUsedAt"),
         "UsageCount": lambda: str(record["UsageCount"]),
         "InUse": lambda: "true" if record["InUse"] else "false",
@@ -139,12 +140,17 @@ def _cache_row(record: dict[str, Any], trunc: bool) -> Row:
     return Row("*formatter.buildCacheContext", fields)
 
 
+def _by_use(record: dict[str, Any]) -> tuple[tuple[float, int], str]:
+    """The least recently used first, as Docker's CLI sorts."""
+    return parse(record.get("LastUsedAt") or "") or (float("-inf"), 0), record["ID"]
+
+
 def _verbose(usage: dict[str, Any], layout: str) -> str:
     whole = bool(layout) and layout != "table"
     images = [first_row(image, not whole) for image in usage.get("Images") or ()]
     containers = [container_row(each, not whole) for each in usage.get("Containers") or ()]
     volumes = [volume_row(each) for each in usage.get("Volumes") or ()]
-    caches = [_cache_row(each, not whole) for each in usage.get("BuildCache") or ()]
+    caches = [_cache_row(each, not whole) for each in sorted(usage.get("BuildCache") or (), key=_by_use)]
     if layout in ("json", "{{json .}}"):
         kinds = {"Images": images, "Containers": containers, "Volumes": volumes, "BuildCache": caches}
         plain = {kind: [dict(row.members()) for row in rows] for kind, rows in kinds.items()}

@@ -31,7 +31,8 @@ def _prune(session: Session, flags: Flags, args: list[str]) -> int:
     confirm(flags, _question(flags, wanted))
     freed = 0
     for path, extra, title, key, show in _steps(flags):
-        freed += remove(session, path, [*wanted, *extra], title, key, show)
+        params = [("all", "1")] if path == "/build/prune" and flags.on("all") else []
+        freed += remove(session, path, [*wanted, *extra], title, key, show, params)
     line(f"Total reclaimed space: {human_size(freed, 4)}")
     return 0
 

@@ -13,7 +13,7 @@ from scow.errors import NotFound
 
 def endpoint_of(name: str, directory: str) -> Endpoint:
     """The endpoint of a stored context. Raises NotFound when there is no such context."""
-    key = hashlib.sha256(name.encode()).hexdigest()
+    key = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
     try:
         meta = jsontext.decode(read_file(f"{directory}/contexts/meta/{key}/meta.json"))
         docker = meta["Endpoints"]["docker"]

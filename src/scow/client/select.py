@@ -61,19 +61,21 @@ def normalise_host(text: str) -> str:
     return "tcp://" + text
 
 
+def context_name(config: Config | None, host: str, context: str) -> str:
+    """The context in force; "default" is what host, environment and the default socket say."""
+    if context or host or _host_variable():
+        return context or "default"
+    return variable("DOCKER_CONTEXT") or (config.current_context if config else "") or "default"
+
+
 def connect(config: Config | None, host: str, context: str, config_dir: str, tls: Mapping[str, str]) -> Client:
     """A client for the daemon that these choose; nothing is sent yet."""
     secured = _tls_options(config_dir, tls)
-    if host:
-        chosen = normalise_host(host)
-    else:
-        named = context or ("" if _host_variable() else variable("DOCKER_CONTEXT"))
-        if named and named != "default":
-            return _from_context(named, config, config_dir)
-        chosen = _host_variable()
-        if not chosen and not context and config is not None and config.current_context not in ("", "default"):
-            return _from_context(config.current_context, config, config_dir)
-        chosen = normalise_host(chosen) if chosen else DEFAULT_HOST
+    named = context_name(config, host, context)
+    if named != "default":
+        return _from_context(named, config, config_dir)
+    chosen = host or _host_variable()
+    chosen = normalise_host(chosen) if chosen else DEFAULT_HOST
     if chosen.startswith("unix://"):
         secured = None
     return Client(Endpoint(chosen, secured), variable("DOCKER_API_VERSION"), config.headers if config else ())

@@ -4,12 +4,15 @@ What is published is in the kernel's hands a moment later, so that a killed daem
 millisecond before; a power cut may take the last seconds, and what is left of a line is skipped.
 """
 
+import contextlib
 import logging
 import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import BinaryIO
 
 import msgspec
 
@@ -45,31 +48,35 @@ class EventLog:
 
     def recent(self, count: int) -> list[Event]:
         """The newest, oldest first. Blocks: for the start."""
-        return list(deque(self._events(0), count))
+        return list(_decoded(deque(self._lines(0), count)))
 
     def between(self, since: int, before: int) -> list[Event]:
         """Those from `since` to before `before` (ns), oldest first. Blocks: for a thread."""
-        return [event for event in self._events(since) if since <= event.time < before]
+        return [event for event in _decoded(self._lines(since)) if since <= event.time < before]
 
     def close(self) -> None:
         self._queue.put(None)
         self._thread.join(5)
 
-    def _events(self, since: int) -> Iterator[Event]:
-        for path in (self._path + ".1", self._path):
-            try:
-                with open(path, "rb") as stream:
-                    if since and os.fstat(stream.fileno()).st_mtime_ns < since:
-                        continue  # nothing in it is as young
-                    while line := stream.readline(_MAX_LINE):
-                        try:
-                            yield _decoder.decode(line)
-                        except (msgspec.MsgspecError, UnicodeDecodeError):
-                            continue
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                _log.warning("events in %s cannot be read: %s", path, error.strerror)
+    def _lines(self, since: int) -> Iterator[bytes]:
+        with contextlib.ExitStack() as stack:
+            streams: dict[int, BinaryIO] = {}
+            for path in (self._path, self._path + ".1"):  # the newer first: a rotation in between hides nothing
+                try:
+                    stream = stack.enter_context(open(path, "rb"))
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    _log.warning("events in %s cannot be read: %s", path, error.strerror)
+                    continue
+                streams.setdefault(os.fstat(stream.fileno()).st_ino, stream)
+            for source in reversed(streams.values()):
+                if since and os.fstat(source.fileno()).st_mtime_ns < since:
+                    continue  # nothing in it is as young
+                try:
+                    yield from iter(partial(source.readline, _MAX_LINE), b"")
+                except OSError as error:
+                    _log.warning("events in %s cannot be read: %s", self._path, error.strerror)
 
     # ------------------------------------------------------------ the writing thread
 
@@ -119,3 +126,12 @@ class EventLog:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _decoded(lines: Iterable[bytes]) -> Iterator[Event]:
+    """Those that are whole."""
+    for line in lines:
+        try:
+            yield _decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue

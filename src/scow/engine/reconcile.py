@@ -40,10 +40,7 @@ async def reconcile(engine: Engine) -> None:
     for gone in files.sweep(engine, engine.containers):
         spawn(asyncio.to_thread(files.delete, gone), "sweep")
     engine.snapshots.sweep({entry.container.id: entry.container.layers for entry in engine.containers})
-    try:
-        await engine.volumes.let_strangers_go()
-    except ScowError as error:
-        _log.error("%s", error.message)
+    await engine.volumes.let_strangers_go()
     for entry in restart:
         spawn(_start_again(engine, entry), f"boot-{entry.container.id[:12]}")
 

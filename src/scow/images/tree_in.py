@@ -310,12 +310,8 @@ def _refuse_mount(parent: int, name: bytes) -> None:
     """EBUSY for a place where something is mounted. The kernel says so to processes of that mount namespace only, of
     which we are none: it would remove the mount too.
     """
-    try:
-        os.close(libc.openat2(parent, name, libc.O_PATH | os.O_NOFOLLOW, 0, libc.RESOLVE_NO_XDEV))
-    except OSError as error:
-        if error.errno == errno.EXDEV:
-            raise libc.failure(errno.EBUSY, f"unlinkat {os.fsdecode(name)}") from None
-        raise
+    if paths.is_mount(parent, name):
+        raise libc.failure(errno.EBUSY, f"unlinkat {os.fsdecode(name)}")
 
 
 def _remove_tree(parent: int, name: bytes, depth: int) -> None:

@@ -21,6 +21,17 @@ def open_root(path: str | bytes) -> int:
     return libc.open_at(libc.AT_FDCWD, path, _DIRECTORY)
 
 
+def is_mount(parent: int, name: str | bytes) -> bool:
+    """Whether something is mounted at `name`: also a directory of the same file system."""
+    try:
+        os.close(libc.openat2(parent, name, libc.O_PATH | os.O_NOFOLLOW, 0, libc.RESOLVE_NO_XDEV))
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            return True
+        raise
+    return False
+
+
 def open_in_root(root: int, path: str | bytes, flags: int, mode: int = 0, *, resolve: int = 0) -> int:
     """Open `path` as if `root` were /. Links (absolute or not, and ..) stay below root; magic links raise ELOOP.
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from scow.background import spawn
 from scow.errors import NotFound, ScowError, Timeout
 from scow.linux import cgroup
 from scow.model.task import Attachment, ExitStatus
@@ -206,7 +207,12 @@ class RunningTask:
             self.directory.end_monitor()  # whose end is noticed, and ends what it has watched over
 
     async def freeze(self, frozen: bool) -> None:
-        await self._promptly({"op": "freeze", "frozen": frozen})
+        try:
+            await self._promptly({"op": "freeze", "frozen": frozen})
+        except BaseException:
+            if frozen and not self.exit.done():  # it may be done late, when nobody counts on it any more
+                spawn(self.request({"op": "freeze", "frozen": False}), f"thaw-{self.id[:12]}")
+            raise
 
     async def resize(self, height: int, width: int) -> None:
         await self._promptly({"op": "resize", "height": height, "width": width})

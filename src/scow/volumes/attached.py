@@ -9,7 +9,7 @@ import socket
 from collections.abc import Mapping
 
 from scow.errors import Internal, InvalidArgument
-from scow.linux import libc, mounts
+from scow.linux import libc, mounts, paths
 from scow.model.volume import Volume
 
 _NEEDS = {"type": ("device",), "device": ("type",), "o": ("device", "type")}
@@ -34,10 +34,16 @@ def check(name: str, options: Mapping[str, str]) -> None:
 
 
 def mounted(path: str) -> bool:
-    """Whether something is mounted at `path`: also a directory of the same file system."""
-    with open("/proc/self/mountinfo", "rb") as table:
-        wanted = os.fsencode(path).replace(b"\\", b"\\134").replace(b" ", b"\\040")  # as the table writes them
-        return any(line.split(b" ", 5)[4] == wanted for line in table)
+    """Whether something is mounted at `path`."""
+    directory, name = os.path.split(path)
+    try:
+        parent = paths.open_root(directory)
+        try:
+            return paths.is_mount(parent, name)
+        finally:
+            os.close(parent)
+    except FileNotFoundError:
+        return False
 
 
 def mount(volume: Volume) -> None:

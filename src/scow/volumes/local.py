@@ -1,13 +1,16 @@
 """The local driver: a volume is the directory <root>/<name>/_data, where Docker's tools look for it."""
 
 import asyncio
+import logging
 import os
 import secrets
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from scow.errors import Conflict, InvalidArgument, NotFound, ResourceExhausted
+from scow.background import apart, complete
+from scow.errors import Conflict, InvalidArgument, NotFound, ResourceExhausted, ScowError
 from scow.metadata import volumes as tables
 from scow.metadata.database import Database
 from scow.model.volume import Volume
@@ -15,6 +18,7 @@ from scow.volumes import attached
 from scow.volumes.fill import fill, finish_interrupted
 from scow.volumes.usage import bytes_below
 
+_log = logging.getLogger("scow.volumes")
 _FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _REST = _FIRST | frozenset("_.-")
 _LONGEST = 255
@@ -98,7 +102,7 @@ class LocalVolumes:
         volume = self.get(name)
         async with self._lock(name):
             if volume.options:  # what is mounted there is not the volume's to delete
-                await asyncio.to_thread(attached.unmount, volume)
+                await apart(partial(attached.unmount, volume), "unmount")
             del self._volumes[name]
             await tables.delete(self._database, name)
             trash = f"{self._root}/{_TRASH}{secrets.token_hex(8)}"
@@ -125,9 +129,12 @@ class LocalVolumes:
         volume = self.get(name)
         if not volume.options:
             return
-        async with self._lock(name):
-            await asyncio.to_thread(attached.mount, volume)
-            self._holders.setdefault(name, set()).add(holder)
+        await complete(self._hold(volume, holder), f"mount-{name}")
+
+    async def _hold(self, volume: Volume, holder: str) -> None:
+        async with self._lock(volume.name):
+            await apart(partial(attached.mount, volume), "mount")
+            self._holders.setdefault(volume.name, set()).add(holder)
 
     def held(self, name: str, holder: str) -> None:
         """As `hold`, for a container that has run since before this process: all is mounted."""
@@ -139,18 +146,23 @@ class LocalVolumes:
         volume = self._volumes.get(name)
         if volume is None or not volume.options:
             return
-        async with self._lock(name):
-            holders = self._holders.get(name, set())
+        await complete(self._let_go(volume, holder), f"unmount-{name}")
+
+    async def _let_go(self, volume: Volume, holder: str) -> None:
+        async with self._lock(volume.name):
+            holders = self._holders.get(volume.name, set())
             holders.discard(holder)
             if not holders:
-                self._holders.pop(name, None)
-                await asyncio.to_thread(attached.unmount, volume)
+                self._holders.pop(volume.name, None)
+                await apart(partial(attached.unmount, volume), "unmount")
 
     async def let_strangers_go(self) -> None:
         """At start, when all holders are known: unmount what a daemon that was killed has left."""
         for volume in self.list():
-            if volume.options:
-                await self.let_go(volume.name, "")
+            try:
+                await self.let_go(volume.name, "")  # nobody's: it only looks whether somebody holds it
+            except ScowError as error:
+                _log.error("%s", error.message)
 
     async def usage(self, name: str) -> int:
         """Bytes in the volume; what is mounted over it is not counted."""

@@ -6,6 +6,7 @@ import pytest
 
 from scow.volumes.attached import mounted
 from tests.harness.clients import Clients, await_true
+from tests.harness.contexts import context
 from tests.harness.engine import Engine
 
 TMPFS = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m,uid=1000"}
@@ -96,3 +97,14 @@ def test_a_daemon_that_was_killed_leaves_no_mount_in_the_end(fresh_daemon: Engin
     fresh_daemon.api("POST", "/containers/c1/kill")
     fresh_daemon.wait("c1")
     assert not mounted(place)
+
+
+def test_what_is_copied_into_a_container_that_does_not_run_is_in_the_volume(clean: Clients, tmp_path: Path) -> None:
+    place = make(clean, "b1", {"type": "none", "device": str(tmp_path), "o": "bind"})
+    clean.create("c1", Cmd=["cat", "/m/a"], HostConfig=using("b1"))
+    sent = clean.api("PUT", "/containers/c1/archive", context({"a": "A\n"}), query={"path": "/m"})
+    assert sent.status == 200, sent.body
+    assert (tmp_path / "a").read_text() == "A\n"
+    assert not mounted(place)
+    clean.start_container("c1")
+    assert clean.wait("c1") == 0

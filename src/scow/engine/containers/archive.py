@@ -16,7 +16,7 @@ from functools import partial
 from typing import TypeVar
 
 from scow.background import apart
-from scow.engine.containers import files, happenings
+from scow.engine.containers import files, happenings, mounting
 from scow.engine.context import Engine
 from scow.engine.registry import Entry
 from scow.errors import Cancelled, Conflict, Internal, NotFound, ScowError
@@ -125,11 +125,15 @@ async def _tree(engine: Engine, name: str) -> AsyncIterator[tuple[Entry, Tree]]:
             raise Conflict(f"container {name} is being removed")
         if entry.task is not None:
             raise Conflict(f"container {name} has just been started")
-        tree = await _work(partial(_assemble, engine, entry), Tree.close)
+        await mounting.hold(engine, container)
         try:
-            yield entry, tree
+            tree = await _work(partial(_assemble, engine, entry), Tree.close)
+            try:
+                yield entry, tree
+            finally:
+                tree.close()
         finally:
-            tree.close()
+            await mounting.let_go(engine, container)
 
 
 async def _living(entry: Entry) -> Tree | None:

@@ -29,8 +29,9 @@ async def watch(engine: Engine, entry: Entry, task: Task) -> None:
 
 def _out_of_memory(engine: Engine, entry: Entry) -> None:
     """The kernel has killed one of its processes; the container may go on."""
-    engine.containers.set_status(entry, replace(entry.container.status, oom_killed=True))
-    spawn(engine.containers.save(entry), f"oom-{entry.container.id[:12]}")
+    if not entry.container.status.oom_killed:  # one that runs into its limit again and again is written once
+        engine.containers.set_status(entry, replace(entry.container.status, oom_killed=True))
+        spawn(engine.containers.save(entry), f"oom-{entry.container.id[:12]}")
     happenings.publish(engine, entry.container, "oom")
 
 

@@ -34,12 +34,12 @@ async def get(call: Call) -> None:
     """GET: it, and all below it, as an archive."""
     found, pieces = await archive.read_path(call.engine, call.name, _path(call))
     try:
-        first = await anext(pieces)  # what fails here still has a status
+        piece: bytes | None = await anext(pieces)  # what fails here still has a status
         stream = call.stream(COMMON + b"Content-Type: application/x-tar\r\n" + _header(found))
-        await stream.write(first)
-        async for piece in pieces:
+        while piece is not None:
             async with asyncio.timeout(_STALLED):
                 await stream.write(piece)
+            piece = await anext(pieces, None)
         await stream.end()
     except TimeoutError:
         raise Timeout(f"a client has taken nothing of {call.name} for {_STALLED:.0f} seconds") from None
