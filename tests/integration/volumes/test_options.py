@@ -100,8 +100,8 @@ def test_a_daemon_that_was_killed_leaves_no_mount_in_the_end(fresh_daemon: Engin
 
 
 def test_what_is_copied_into_a_container_that_does_not_run_is_in_the_volume(clean: Clients, tmp_path: Path) -> None:
-    place = make(clean, "b1", {"type": "none", "device": str(tmp_path), "o": "bind"})
-    clean.create("c1", Cmd=["cat", "/m/a"], HostConfig=using("b1"))
+    place = make(clean, "b2", {"type": "none", "device": str(tmp_path), "o": "bind"})
+    clean.create("c1", Cmd=["cat", "/m/a"], HostConfig=using("b2"))
     sent = clean.api("PUT", "/containers/c1/archive", context({"a": "A\n"}), query={"path": "/m"})
     assert sent.status == 200, sent.body
     assert (tmp_path / "a").read_text() == "A\n"

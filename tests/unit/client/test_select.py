@@ -42,6 +42,8 @@ def test_the_order(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_context(home, "ctx", "unix:///ctx")
     (home / ".docker/config.json").write_text('{"currentContext":"ctx"}')
     assert chosen() == "unix:///ctx"
+    variables(monkeypatch, home, DOCKER_CONTEXT="default")
+    assert chosen() == "unix:///run/scow.sock"
     variables(monkeypatch, home, DOCKER_HOST="unix:///docker")
     assert chosen() == "unix:///docker"
     variables(monkeypatch, home, DOCKER_HOST="unix:///docker", SCOW_HOST="unix:///scow")
