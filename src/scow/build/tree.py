@@ -15,6 +15,7 @@ from scow.errors import InvalidArgument
 from scow.images.archive import entry as kinds
 from scow.images.archive.writer import xattrs_of
 from scow.images.merged import FILE, View
+from scow.linux import paths
 
 Path = tuple[bytes, ...]
 _LINKS = 255
@@ -60,13 +61,7 @@ class Tree(Protocol):
 
 def split(path: bytes) -> Path:
     """The names of a path; "." and empty ones are dropped, ".." goes up, never above the root."""
-    names: list[bytes] = []
-    for name in path.split(b"/"):
-        if name == b"..":
-            del names[-1:]
-        elif name not in (b"", b"."):
-            names.append(name)
-    return tuple(names)
+    return tuple(paths.components(path))
 
 
 def text(path: Path) -> str:

@@ -71,3 +71,8 @@ def _write_at(fd: int, data: memoryview, offset: int) -> None:
     while data:
         written = os.pwrite(fd, data, offset)
         data, offset = data[written:], offset + written
+
+
+def bounded_time(nanoseconds: int) -> int:
+    """A time that ext4 can hold."""
+    return min(max(nanoseconds, -(1 << 31) * 10**9), (1 << 34) * 10**9)

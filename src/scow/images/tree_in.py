@@ -24,7 +24,6 @@ from scow.linux import libc, paths
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PARENT = libc.O_PATH | os.O_DIRECTORY
-_EARLIEST, _LATEST = -(1 << 31) * 10**9, (1 << 34) * 10**9  # what ext4 can hold
 
 
 class CannotPlace(Internal):
@@ -193,7 +192,7 @@ class Placer:
         try:
             contents.write(fd, entry, reader)
             self._attributes(fd, entry)
-            time = _bounded(entry.mtime)
+            time = contents.bounded_time(entry.mtime)
             os.utime(fd, ns=(time, time))
         finally:
             os.close(fd)
@@ -269,7 +268,7 @@ class Placer:
                 os.chmod(f"/proc/self/fd/{fd}", mode)
         finally:
             os.close(fd)
-        time = _bounded(entry.mtime)
+        time = contents.bounded_time(entry.mtime)
         os.utime(name, ns=(time, time), dir_fd=parent, follow_symlinks=False)
 
     # ------------------------------------------------------------ the end
@@ -277,7 +276,7 @@ class Placer:
     def _set_times(self) -> None:
         """Last, because every entry made in a directory changes its time."""
         for path, time in self._times.items():
-            bounded = _bounded(time)
+            bounded = contents.bounded_time(time)
             directory, _, name = path.rpartition(b"/")
             try:
                 fd = self._open_existing(directory)
@@ -331,10 +330,6 @@ def _remove_tree(parent: int, name: bytes, depth: int) -> None:
     finally:
         os.close(fd)
     os.rmdir(name, dir_fd=parent)
-
-
-def _bounded(time: int) -> int:
-    return min(max(time, _EARLIEST), _LATEST)
 
 
 def _show(path: bytes) -> str:

@@ -33,7 +33,6 @@ _OPAQUE_XATTR = "trusted.overlay.opaque"
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CACHED_DIRECTORIES = 128
-_EARLIEST, _LATEST = -(1 << 31) * 10**9, (1 << 34) * 10**9  # what ext4 can hold
 
 
 class UnpackFailed(Internal):
@@ -128,7 +127,7 @@ class Unpacker:
                 os.fchmod(fd, mode)
             if entry.xattrs:
                 self._set_xattrs(fd, entry)
-            time = _bounded(entry.mtime)
+            time = contents.bounded_time(entry.mtime)
             os.utime(fd, ns=(time, time))
         finally:
             os.close(fd)
@@ -218,7 +217,7 @@ class Unpacker:
         else:
             # Not a link, made by us one call ago in a private tree: chmod has nothing to follow.
             os.chmod(name, entry.mode, dir_fd=parent)
-        time = _bounded(entry.mtime)
+        time = contents.bounded_time(entry.mtime)
         os.utime(name, ns=(time, time), dir_fd=parent, follow_symlinks=False)
 
     def _make_special(self, parent: int, name: bytes, entry: Entry) -> None:
@@ -311,7 +310,7 @@ class Unpacker:
         for path in sorted(self._times):
             if len(self._directories) > _CACHED_DIRECTORIES:
                 self._forget_directories()
-            time = _bounded(self._times[path])
+            time = contents.bounded_time(self._times[path])
             try:
                 fd = self._parent(path, create=False)
                 os.utime(fd, ns=(time, time))
@@ -349,10 +348,6 @@ def _tree_size(parent: int, name: bytes) -> int:
             if there.st_nlink == 1 and (stat.S_ISREG(there.st_mode) or stat.S_ISLNK(there.st_mode)):
                 total += there.st_size
     return total
-
-
-def _bounded(time: int) -> int:
-    return min(max(time, _EARLIEST), _LATEST)
 
 
 def _umask() -> int:

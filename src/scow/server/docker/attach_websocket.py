@@ -7,6 +7,7 @@ import socket
 from scow.background import idle, spawn
 from scow.engine.containers import attach
 from scow.server.docker.call import Call
+from scow.server.docker.streams import attach_wish
 from scow.server.http import websocket
 
 _BLOCK = 64 << 10
@@ -15,16 +16,7 @@ _GOODBYE = 2.0
 
 async def attach_websocket(call: Call) -> None:
     """GET /containers/{id}/attach/ws"""
-    wish = attach.AttachRequest(
-        stdin=call.flag("stdin"),
-        stdout=call.flag("stdout"),
-        stderr=call.flag("stderr"),
-        logs=call.flag("logs"),
-        stream=call.flag("stream"),
-        detach_keys=call.text("detachKeys"),
-        framed=False,
-    )
-    attached = await attach.open_attach(call.engine, call.name, wish)
+    attached = await attach.open_attach(call.engine, call.name, attach_wish(call, framed=False))
     accepted = websocket.accept(call.request.headers)
     lines = (
         "HTTP/1.1 101 Switching Protocols",

@@ -16,7 +16,6 @@ from scow.api.registry import (
     SearchItem,
 )
 from scow.api.values import UNSET
-from scow.engine.images import distribution as looking
 from scow.engine.images import login as logging_in
 from scow.engine.images import push as pushing
 from scow.engine.images import search as searching
@@ -69,14 +68,14 @@ async def search(call: Call) -> None:
 
 async def distribution(call: Call) -> None:
     """GET /distribution/{name}/json"""
-    found = await looking.look(call.engine, Reference.parse(call.name), registry_auth(call))
+    found = await call.engine.images.look(Reference.parse(call.name), registry_auth(call))
     call.send(DistributionInspect(_descriptor(found), [_platform(item) for item in found.platforms]))
 
 
 async def manifest(call: Call) -> None:
     """GET /scow/registry/manifest: documents as they are, for `scow manifest inspect`."""
     reference = Reference.parse(call.text("name"))
-    found = await looking.look(call.engine, reference, registry_auth(call), entries=call.flag("entries"))
+    found = await call.engine.images.look(reference, registry_auth(call), entries=call.flag("entries"))
     call.send(_remote(found))
 
 
@@ -92,7 +91,7 @@ async def push_list(call: Call) -> None:
     except (binascii.Error, ValueError):
         raise InvalidArgument("a manifest is not in base64") from None
     reference = Reference.parse(call.text("name"))
-    digest, pushed = await looking.push_list(call.engine, reference, data, wire.MediaType, sources, registry_auth(call))
+    digest, pushed = await call.engine.images.push_list(reference, data, wire.MediaType, sources, registry_auth(call))
     call.send(ListPushed(digest, pushed))
 
 

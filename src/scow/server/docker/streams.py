@@ -13,17 +13,22 @@ from scow.server.docker.hijack import stream_type, upgrade
 from scow.server.http.request import Disconnected
 
 
-async def attach(call: Call) -> None:
-    """POST /containers/{id}/attach"""
-    wish = attaching.AttachRequest(
+def attach_wish(call: Call, *, framed: bool = True) -> attaching.AttachRequest:
+    """What the query of an attach asks for."""
+    return attaching.AttachRequest(
         stdin=call.flag("stdin"),
         stdout=call.flag("stdout"),
         stderr=call.flag("stderr"),
         logs=call.flag("logs"),
         stream=call.flag("stream"),
         detach_keys=call.text("detachKeys"),
+        framed=framed,
     )
-    attached = await attaching.open_attach(call.engine, call.name, wish)
+
+
+async def attach(call: Call) -> None:
+    """POST /containers/{id}/attach"""
+    attached = await attaching.open_attach(call.engine, call.name, attach_wish(call))
     connection, early = await upgrade(call, attached.tty)
     await attached.connect(connection, early)
 
