@@ -2,7 +2,7 @@
 
 from zlib import adler32
 
-from scow.images.archive.limits import InvalidArchive
+from scow.images.archive.limits import InvalidArchive, shown
 
 BLOCK = 512
 ZERO = bytes(BLOCK)
@@ -30,14 +30,14 @@ def number(block: bytes, start: int, length: int) -> int:
         try:
             return int(digits, 8)
         except ValueError:
-            raise InvalidArchive(f"invalid number {field!r} in a tar header") from None
+            raise InvalidArchive(f"invalid number {shown(field)} in a tar header") from None
     if field[0] & 0x80:
         return _base256(field)
     text = field.strip(b" \0")
     if not text:
         return 0
     if not _OCTAL.issuperset(text):
-        raise InvalidArchive(f"invalid number {bytes(field)[:24]!r} in a tar header")
+        raise InvalidArchive(f"invalid number {shown(field[:24])} in a tar header")
     return int(text, 8)
 
 

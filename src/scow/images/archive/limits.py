@@ -33,3 +33,8 @@ class Limits:
 
 
 DEFAULT = Limits()
+
+
+def shown(raw: bytes | memoryview | str) -> str:
+    """What an archive has, in a message: quoted, and what is not printable escaped."""
+    return repr(raw) if isinstance(raw, str) else repr(bytes(raw))[1:]

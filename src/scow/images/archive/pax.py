@@ -1,6 +1,6 @@
 """PAX extended headers: `length key=value newline` records (POSIX.1-2017, pax, "Extended Header")."""
 
-from scow.images.archive.limits import InvalidArchive
+from scow.images.archive.limits import InvalidArchive, shown
 
 _DIGITS = frozenset(b"0123456789")
 _KEPT_TIME = 1 << 62
@@ -34,7 +34,7 @@ def records(data: bytes) -> dict[str, bytes]:
 def integer(value: bytes, key: str) -> int:
     """A decimal number without sign."""
     if len(value) > 19 or not _DIGITS.issuperset(value):
-        raise InvalidArchive(f"invalid PAX {key} {value[:40]!r}")
+        raise InvalidArchive(f"invalid PAX {key} {shown(value[:40])}")
     return int(value)
 
 
@@ -43,6 +43,6 @@ def nanoseconds(value: bytes, key: str) -> int:
     negative = value.startswith(b"-")
     whole, _, fraction = value.removeprefix(b"-").partition(b".")
     if not whole or len(whole) > 12 or not _DIGITS.issuperset(whole) or not _DIGITS.issuperset(fraction):
-        raise InvalidArchive(f"invalid PAX {key} {value[:40]!r}")
+        raise InvalidArchive(f"invalid PAX {key} {shown(value[:40])}")
     total = int(whole) * 1_000_000_000 + int(fraction[:9].ljust(9, b"0"))
     return max(-_KEPT_TIME, -total) if negative else min(total, _KEPT_TIME)

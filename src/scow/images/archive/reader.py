@@ -11,7 +11,7 @@ from scow.images.archive import entry as kinds
 from scow.images.archive import header, pax, sparse
 from scow.images.archive.entry import Entry
 from scow.images.archive.header import BLOCK
-from scow.images.archive.limits import DEFAULT, ArchiveTooLarge, InvalidArchive, Limits
+from scow.images.archive.limits import DEFAULT, ArchiveTooLarge, InvalidArchive, Limits, shown
 
 _KINDS = {
     b"0": kinds.FILE,
@@ -168,14 +168,14 @@ class TarReader:
         """Readers disagree about global headers: only those without effect are let through."""
         for key in records:
             if key not in _GLOBAL_KEYS:
-                raise InvalidArchive(f"a global PAX header sets {key[:80]!r}")
+                raise InvalidArchive(f"a global PAX header sets {shown(key[:80])}")
 
     def _member(
         self, block: bytes, flag: bytes, extended: dict[str, bytes], long_name: bytes, long_target: bytes
     ) -> Entry:
         kind = _KINDS.get(flag)
         if kind is None:
-            raise InvalidArchive(f"unsupported tar entry type {flag!r}")
+            raise InvalidArchive(f"unsupported tar entry type {shown(flag)}")
         name = header.text(block, 0, 100)
         if header.is_posix(block):
             prefix = header.text(block, 345, 155)
@@ -188,20 +188,20 @@ class TarReader:
             name = extended["GNU.sparse.name"]
         if kind == kinds.FILE and name.endswith(b"/"):
             if size:
-                raise InvalidArchive(f"{name[:80]!r} is a directory with content")
+                raise InvalidArchive(f"{shown(name[:80])} is a directory with content")
             kind = kinds.DIRECTORY
         entry = Entry(self._clean(name), kind)
         if kind == kinds.HARDLINK:
             entry.target = self._clean(target)
             if size and "size" in extended:  # content to GNU tar, none to others
-                raise InvalidArchive(f"hard link {name[:80]!r} has a size of its own")
+                raise InvalidArchive(f"hard link {shown(name[:80])} has a size of its own")
             size = 0  # old archivers repeat the file's size, without content
         elif kind == kinds.SYMLINK:
             entry.target = target
             if not target or len(target) > self._limits.name or b"\0" in target:
-                raise InvalidArchive(f"symbolic link {name[:80]!r} has an invalid target")
+                raise InvalidArchive(f"symbolic link {shown(name[:80])} has an invalid target")
         if size and kind != kinds.FILE:
-            raise InvalidArchive(f"{name[:80]!r} is a {kind} with content")
+            raise InvalidArchive(f"{shown(name[:80])} is a {kind} with content")
         self._attributes(entry, block, extended)
         entry.size = entry.stored = size
         self._unread = size
@@ -238,9 +238,9 @@ class TarReader:
             raise InvalidArchive("an entry has no valid name")
         parts = [part for part in name.split(b"/") if part and part != b"."]
         if b".." in parts:
-            raise InvalidArchive(f"the name {name[:80]!r} leads out of the archive")
+            raise InvalidArchive(f"the name {shown(name[:80])} leads out of the archive")
         if len(parts) > limits.depth or (parts and len(max(parts, key=len)) > limits.component):
-            raise ArchiveTooLarge(f"the name {name[:80]!r} is nested too deeply or has too long a part")
+            raise ArchiveTooLarge(f"the name {shown(name[:80])} is nested too deeply or has too long a part")
         return b"/".join(parts)
 
     def _attributes(self, entry: Entry, block: bytes, extended: dict[str, bytes]) -> None:
@@ -252,11 +252,11 @@ class TarReader:
             entry.major = header.number(block, 329, 8)
             entry.minor = header.number(block, 337, 8)
             if not (0 <= entry.major < 1 << 12 and 0 <= entry.minor < 1 << 20):
-                raise InvalidArchive(f"{entry.name[:80]!r} has an impossible device number")
+                raise InvalidArchive(f"{shown(entry.name[:80])} has an impossible device number")
         if extended:
             self._extended_attributes(entry, extended)
         if not (0 <= entry.uid <= _ID_LIMIT and 0 <= entry.gid <= _ID_LIMIT):
-            raise InvalidArchive(f"{entry.name[:80]!r} has an impossible owner {entry.uid}:{entry.gid}")
+            raise InvalidArchive(f"{shown(entry.name[:80])} has an impossible owner {entry.uid}:{entry.gid}")
 
     def _extended_attributes(self, entry: Entry, extended: dict[str, bytes]) -> None:
         if "uid" in extended:
@@ -273,7 +273,7 @@ class TarReader:
 
     def _apply_sparse(self, entry: Entry, block: bytes, flag: bytes, extended: dict[str, bytes]) -> None:
         if entry.kind != kinds.FILE:
-            raise InvalidArchive(f"{entry.name[:80]!r} is sparse and no file")
+            raise InvalidArchive(f"{shown(entry.name[:80])} is sparse and no file")
         if flag == b"S":
             entry.extents, entry.size = sparse.old_gnu(block, self._take, self._limits)
         else:
@@ -281,4 +281,4 @@ class TarReader:
             entry.stored -= used
             self._unread = entry.stored
         if sum(length for _, length in entry.extents) != entry.stored:
-            raise InvalidArchive(f"the sparse map of {entry.name[:80]!r} does not fit its content")
+            raise InvalidArchive(f"the sparse map of {shown(entry.name[:80])} does not fit its content")
