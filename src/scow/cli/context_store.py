@@ -11,7 +11,7 @@ import shutil
 from scow.cli.command import Exit, environment
 from scow.cli.flags import boolean, go_quote
 from scow.client import jsontext
-from scow.client.config import Config, read_file, write
+from scow.client.config import Config, read_file, replace_file, write
 from scow.client.endpoint import DEFAULT_HOST
 from scow.client.select import config_directory, context_name, normalise_host
 from scow.errors import InvalidArgument
@@ -78,9 +78,9 @@ class Store:
         if tls is not None:
             shutil.rmtree(self.tls_directory(name), ignore_errors=True)
             for file, content in tls.items():
-                _write(f"{self.tls_directory(name)}/docker/{file}", content, 0o600)
+                replace_file(f"{self.tls_directory(name)}/docker/{file}", content, 0o600)
         text = json.dumps(meta, separators=(",", ":"), ensure_ascii=False)
-        _write(self.meta_directory(name) + "/meta.json", text.encode(), 0o644)
+        replace_file(self.meta_directory(name) + "/meta.json", text.encode(), 0o644)
 
     def remove(self, name: str) -> None:
         for path in (self.meta_directory(name), self.tls_directory(name)):
@@ -178,19 +178,3 @@ def _read(path: str) -> dict[str, Any] | None:
     if not isinstance(value["Endpoints"].get("docker"), dict):
         value["Endpoints"].pop("docker", None)
     return value
-
-
-def _write(path: str, data: bytes, mode: int) -> None:
-    """A whole file or the old one: written beside it and renamed."""
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    scratch = f"{path}.{os.getpid()}"
-    fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(scratch, path)
-    except OSError:
-        os.unlink(scratch)
-        raise

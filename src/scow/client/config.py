@@ -108,16 +108,24 @@ def write(config: Config) -> None:
         except OSError:
             break
         target = os.path.join(os.path.dirname(target), link)
-    os.makedirs(os.path.dirname(target) or ".", mode=0o700, exist_ok=True)
-    scratch = f"{target}.{os.getpid()}"
-    fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    replace_file(target, json.dumps(config.data, indent="\t", ensure_ascii=False).encode(), 0o600)
+
+
+def replace_file(path: str, data: bytes, mode: int) -> None:
+    """A whole file or the old one, written beside it; what root rewrites for a user stays the user's. Raises OSError."""
+    import os
+
+    directory, name = os.path.split(path)
+    os.makedirs(directory or ".", mode=0o700, exist_ok=True)
+    scratch = os.path.join(directory, f".{name}.{os.getpid()}")
+    fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            _give_to_owner(fd, target)
-            file.write(json.dumps(config.data, indent="\t", ensure_ascii=False))
+        with os.fdopen(fd, "wb") as file:
+            _give_to_owner(fd, path)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.rename(scratch, target)
+        os.rename(scratch, path)
     except OSError:
         os.unlink(scratch)
         raise

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from scow.client.config import read_file
+from scow.client.config import read_file, replace_file
 from scow.errors import InvalidArgument, NotFound
 
 TYPE_CHECKING = False
@@ -52,15 +52,10 @@ class ManifestLists:
         import json
 
         folder = self._folder(name)
-        os.makedirs(folder, 0o755, exist_ok=True)
         path = f"{folder}/{_file(manifest)}"
-        scratch = f"{folder}/.{os.getpid()}"
         try:
-            with open(scratch, "w", encoding="utf-8") as file:
-                file.write(json.dumps(entry, separators=(",", ":"), ensure_ascii=False))
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(scratch, path)
+            os.makedirs(folder, 0o755, exist_ok=True)
+            replace_file(path, json.dumps(entry, separators=(",", ":"), ensure_ascii=False).encode(), 0o644)
         except OSError as error:
             raise InvalidArgument(f"cannot write {path}: {error.strerror}") from error
 

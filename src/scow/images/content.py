@@ -28,12 +28,15 @@ class Content:
         self._closed = False
 
     def close(self) -> None:
-        """No more is read; a read that is under way is waited for, one that still waits for its thread fails."""
+        """No more is read. Does not wait: a read that is under way closes the file when it is through."""
         self._closed = True
-        with self._reading:
-            if self._fd >= 0:
-                os.close(self._fd)
-                self._fd = -1
+        if self._reading.acquire(blocking=False):
+            try:
+                if self._fd >= 0:
+                    os.close(self._fd)
+                    self._fd = -1
+            finally:
+                self._reading.release()
 
     async def read(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
         """The bytes from start to end. DataLoss before the last of the blob's bytes when it is damaged."""
@@ -53,12 +56,16 @@ class Content:
 
     def _block(self, start: int, end: int) -> bytes:
         """One block; whatever comes before it has been hashed then."""
-        with self._reading:
-            while self._hashed < start:
-                self._take(self._piece(self._hashed, start), self._hashed)
-            data = self._piece(start, end)
-            self._take(data, start)
-            return data
+        try:
+            with self._reading:
+                while self._hashed < start:
+                    self._take(self._piece(self._hashed, start), self._hashed)
+                data = self._piece(start, end)
+                self._take(data, start)
+                return data
+        finally:
+            if self._closed:
+                self.close()
 
     def _piece(self, start: int, end: int) -> bytes:
         if self._closed:

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 
 from scow.images.archive.limits import InvalidArchive
@@ -130,12 +130,12 @@ def _shown(lowers: Sequence[str], path: bytes) -> Iterator[tuple[Found, bytes] |
     """
     todo = path.split(b"/")[::-1]
     followed = 0
-    with ExitStack() as stack:
-        views = [stack.enter_context(View.open(lowers))]
+    views = [View.open(lowers)]
+    try:
         while todo:
             name = todo.pop()
             if name == b"..":
-                del views[max(1, len(views) - 1) :]
+                _leave(views, max(1, len(views) - 1))
                 continue
             found = views[-1].find(name)
             if not todo:
@@ -144,8 +144,16 @@ def _shown(lowers: Sequence[str], path: bytes) -> Iterator[tuple[Found, bytes] |
             if found is not None and stat.S_ISLNK(found.there.st_mode) and followed < _LINKS:
                 followed += 1
                 text = os.readlink(name, dir_fd=found.directory)
-                del views[1 if text.startswith(b"/") else len(views) :]
+                _leave(views, 1 if text.startswith(b"/") else len(views))
                 todo += [part for part in text.split(b"/") if part not in (b"", b".")][::-1]
             else:
-                views.append(stack.enter_context(views[-1].enter(name)))
+                views.append(views[-1].enter(name))
         yield None
+    finally:
+        _leave(views, 0)
+
+
+def _leave(views: list[View], keep: int) -> None:
+    """Close at once what is not looked at any more: a link may go up and down as often as its text is long."""
+    while len(views) > keep:
+        views.pop().close()

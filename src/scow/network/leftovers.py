@@ -33,8 +33,9 @@ def sweep(own: str) -> list[str]:
         table = name.removesuffix(_GUARD)
         if table == own or not _OURS.fullmatch(table) or owners.get(table + _GUARD, 0):
             continue
-        if not _anything_behind(table, [one for one in (table, table + _GUARD) if one in owners]):
-            gone.append(name)
+        with contextlib.suppress(nftables.RulesetError):  # nobody can look: it stays
+            if not _anything_behind(table, [one for one in (table, table + _GUARD) if one in owners]):
+                gone.append(name)
     for name in gone:
         with contextlib.suppress(OSError):  # somebody else was faster
             nfguard.remove(name)

@@ -140,6 +140,7 @@ class HostNetworking:
             self._trouble = error.message if isinstance(error, ScowError) else f"cannot set up {self._name}: {error}"
             _log.warning("containers get no bridge network: %s", self._trouble)
             if not living:
+                self._watch.close()  # it would put back what is taken down
                 await self._take_rules_down()
         await self._catalog.save_predefined()
 
@@ -285,7 +286,8 @@ class HostNetworking:
         await self.close()
 
     async def _take_rules_down(self) -> None:
-        await self._rules.destroy()
+        if not await self._rules.destroy():
+            return
         for change in self._store.changes():
             if change.what == "rule":
                 await self._store.forget_change(change)

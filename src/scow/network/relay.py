@@ -192,11 +192,10 @@ class TcpListener:
             return self._pause()
         try:
             client, _ = self._listener.accept()
+            Stream(self._relay, client, self.target)
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 self._pause()
-            return
-        Stream(self._relay, client, self.target)
 
     def _pause(self) -> None:
         """New ones wait in the kernel's queue until a session ends."""

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from scow.errors import Unavailable
@@ -120,18 +121,21 @@ class Rules:
         except Unavailable as error:
             _log.warning("another firewall may drop the traffic of containers: %s", error.message)
 
-    async def destroy(self) -> None:
-        """Take everything down: nobody is behind the bridges."""
-        await self._run(self._destroy)
+    async def destroy(self) -> bool:
+        """Take everything down: nobody is behind the bridges. False when rules in other firewalls stay."""
+        return await self._run(self._destroy)
 
-    def _destroy(self) -> None:
+    def _destroy(self) -> bool:
         """What cannot be taken down is told: the next start takes it over."""
-        try:
-            self._firewall.destroy()
-            foreign.undo(self._owner)
-        except nftables.RulesetError as error:
-            if not self.unguarded:
-                _log.warning("the packet filter keeps rules of %s: %s", self._owner, error)
+        undone = False
+        for work in (self._firewall.destroy, partial(foreign.undo, self._owner)):
+            try:
+                work()
+                undone = True  # at last: those in other firewalls
+            except nftables.RulesetError as error:
+                undone = False
+                if not self.unguarded:
+                    _log.warning("the packet filter keeps rules of %s: %s", self._owner, error)
         try:
             if self._guard is not None:
                 self._guard.destroy()
@@ -140,6 +144,7 @@ class Rules:
         except OSError as error:
             if not self.unguarded:
                 _log.warning("the guard table %s stays: %s", leftovers.guard_name(self._owner), error)
+        return undone
 
     async def close(self) -> None:
         await asyncio.to_thread(self._thread.shutdown, wait=True)
