@@ -55,13 +55,16 @@ def _with(settings: Settings, **changes: object) -> Settings:
 
 def _env(settings: Settings, command: commands.Env) -> Settings:
     entries = list(settings.config.env)
+    places: dict[str, int] = {}
+    for index, entry in enumerate(entries):
+        places.setdefault(entry.partition("=")[0], index)
     for name, value in command.pairs:
         if not name:
             raise InvalidArgument(f"invalid environment variable: ={value}")
-        places = [index for index, entry in enumerate(entries) if entry.partition("=")[0] == name]
-        if places:
-            entries[places[0]] = f"{name}={value}"
+        if name in places:
+            entries[places[name]] = f"{name}={value}"
         else:
+            places[name] = len(entries)
             entries.append(f"{name}={value}")
     return _with(settings, env=tuple(entries))
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scow.build import configure
+from scow.build.frontend import words
 from scow.build.frontend.commands import (
     Arg,
     Cmd,
@@ -22,6 +23,7 @@ from scow.build.frontend.commands import (
     Workdir,
 )
 from scow.model.container import ContainerConfig
+from scow.model.health import duration
 
 
 def of(command: Command, config: ContainerConfig) -> str:
@@ -59,8 +61,8 @@ def _entrypoint(config: ContainerConfig, command: Entrypoint) -> str:
     return f"ENTRYPOINT {_quoted(config.entrypoint or ())}"
 
 
-def _quoted(words: tuple[str, ...]) -> str:
-    return "[" + " ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words) + "]"
+def _quoted(items: tuple[str, ...]) -> str:
+    return "[" + " ".join(map(words.quoted, items)) + "]"
 
 
 def _shell(config: ContainerConfig, command: Shell) -> str:
@@ -97,21 +99,14 @@ def _on_build(config: ContainerConfig, command: OnBuild) -> str:
 
 def _healthcheck(config: ContainerConfig, command: Healthcheck) -> str:
     times = (command.interval, command.timeout, command.start_period, command.start_interval)
-    shown = " ".join(f'"{_go_duration(value)}"' for value in times)
-    return f"HEALTHCHECK &{{{_quoted((command.kind, *command.command))} {shown} '\\x{command.retries:02x}'}}"
+    shown = " ".join(f'"{duration(value)}"' for value in times)
+    return f"HEALTHCHECK &{{{_quoted((command.kind, *command.command))} {shown} {_rune(command.retries)}}}"
 
 
-def _go_duration(nanoseconds: int) -> str:
-    """As Go prints one: 1h2m3.5s, 10ms, 0s."""
-    if nanoseconds < 10**9:
-        for unit, name in ((10**6, "ms"), (10**3, "µs")):
-            if nanoseconds >= unit:
-                return f"{nanoseconds / unit:g}{name}"
-        return f"{nanoseconds}ns" if nanoseconds else "0s"
-    minutes, rest = divmod(nanoseconds, 60 * 10**9)
-    hours, minutes = divmod(minutes, 60)
-    seconds = f"{rest // 10**9}.{rest % 10**9:09d}".rstrip("0").rstrip(".") + "s"
-    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + seconds
+def _rune(value: int) -> str:
+    """Go's %q of a number."""
+    char = chr(value) if value < 0xD800 or 0xE000 <= value <= 0x10FFFF else "\ufffd"
+    return "'" + {"'": "\\'", '"': '"'}.get(char, words.quoted(char)[1:-1]) + "'"
 
 
 _RULES: dict[type[Command], Callable[[ContainerConfig, Any], str]] = {

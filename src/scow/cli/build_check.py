@@ -8,6 +8,7 @@ from scow.build.frontend.ignore import IgnoreRules
 from scow.cli.command import Exit
 from scow.cli.output import line
 from scow.client.api import ApiError
+from scow.client.http1 import quote
 from scow.errors import InvalidArgument, ScowError
 
 TYPE_CHECKING = False
@@ -70,7 +71,7 @@ class _Images:
     def _image(self, image: str) -> dict[str, object]:
         if image not in self._known:
             try:
-                answer = self._session.client.get(f"/images/{image}/json") if image else None
+                answer = self._session.client.get(f"/images/{quote(image, '/:@')}/json") if image else None
             except (ApiError, ScowError, OSError):
                 answer = None
             self._known[image] = answer if isinstance(answer, dict) else {}

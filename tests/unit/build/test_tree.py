@@ -4,6 +4,7 @@ import io
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from scow.build.context import Context
 from scow.build.files import Files, Ownership, Stamp
-from scow.build.tree import matches, resolve, split, walk
+from scow.build.tree import Node, matches, resolve, split, walk
 from scow.errors import InvalidArgument
+from scow.images.archive import entry as kinds
 from scow.images.archive.limits import DEFAULT
 from tests.harness.contexts import context
 
@@ -79,10 +81,13 @@ def test_patterns(tree: Context, pattern: bytes, found: list[bytes]) -> None:
 @given(st.lists(st.sampled_from([b"..", b"d", b"l", b"up", b"abs", b"", b".", b"back", b"x"]), max_size=12))
 def test_nothing_leads_out(names: list[bytes]) -> None:
     class Links:
-        """Every directory has all of the names, and every third is a link upwards."""
+        """Every directory has all of the names, and three of them are links upwards."""
 
-        def find(self, path: tuple[bytes, ...]) -> None:
-            return None
+        TARGETS: ClassVar = {b"l": b"..", b"up": b"../../../..", b"abs": b"/d/../.."}
+
+        def find(self, path: tuple[bytes, ...]) -> Node | None:
+            target = self.TARGETS.get(path[-1]) if path else None
+            return Node(kinds.DIRECTORY, 0o755) if target is None else Node(kinds.SYMLINK, 0o777, target=target)
 
         def names(self, path: tuple[bytes, ...]) -> list[bytes]:
             return []

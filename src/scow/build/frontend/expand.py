@@ -109,6 +109,7 @@ class _Reader:
         self.bare: dict[str, None] = {}
         self._at = 0
         self._depth = 0
+        self._grown = 0
 
     def read(self, stop: str, *, raw: bool) -> _Pieces:
         """Up to a `stop` that is neither quoted nor escaped, and past it; to the end when it is "". `raw` keeps escapes."""
@@ -183,7 +184,14 @@ class _Reader:
 
     def _bare(self, name: str) -> str:
         self.bare[name] = None
-        return self._lookup(name) or ""
+        return self._counted(self._lookup(name) or "")
+
+    def _counted(self, text: str) -> str:
+        """What a variable gives. The bound holds before it is built, not when all is there."""
+        self._grown += len(text)
+        if self._grown > _LONGEST:
+            raise InvalidArgument(f"the value is longer than {_LONGEST} bytes")
+        return text
 
     def _name(self) -> str:
         start = self._at
@@ -221,7 +229,9 @@ class _Reader:
             raise InvalidArgument(f"unsupported modifier ({shown}) in substitution")
         if mark in "#%":
             return _trimmed(self._bare(name), mark, word)
-        return _chosen(name, self._lookup(name), mark, word, empty_is_unset)
+        value = self._lookup(name)
+        self._counted(value or "")
+        return _chosen(name, value, mark, word, empty_is_unset)
 
     def _replaced(self, name: str) -> str:
         every = self._peek() == "/"
@@ -229,7 +239,7 @@ class _Reader:
             self._at += 1
         pattern = self._joined("/", "'/' in ${}", raw=True)
         other = self._joined("}", "'}'", raw=True)
-        return patterns.read(pattern).replace(self._bare(name), other, every=every)
+        return self._counted(patterns.read(pattern).replace(self._bare(name), other, every=every))
 
 
 def _chosen(name: str, value: str | None, mark: str, word: str, empty_is_unset: bool) -> str:

@@ -8,7 +8,7 @@ from scow.build.frontend.commands import Heredoc
 from scow.build.frontend.errors import UNREADABLE, DockerfileError
 from scow.errors import InvalidArgument
 
-_DIRECTIVE = re.compile(r"#[ \t]*([a-zA-Z][a-zA-Z0-9]*)[ \t]*=[ \t]*(.+?)[ \t]*")
+_DIRECTIVE = re.compile(r"#[ \t]*([a-zA-Z][a-zA-Z0-9]*)[ \t]*=(.+)")
 _DIRECTIVES = frozenset({"escape", "syntax", "check"})
 _BLANK = " \t\v\f\r\n"
 _DOCUMENTED = frozenset({"RUN", "COPY", "ADD"})
@@ -82,11 +82,12 @@ class _Reader:
             key = match[1].lower() if match else ""
             if match is None or key not in _DIRECTIVES:
                 break
+            value = match[2].strip(" \t") or match[2][-1]
             if key in found:
                 raise self._error(f"only one {key} parser directive can be used", number, match[1])
-            if key == "escape" and match[2] not in ("\\", "`"):
-                raise self._error(f"invalid escape token '{match[2]}' does not match ` or \\", number, match[2])
-            found[key] = match[2]
+            if key == "escape" and value not in ("\\", "`"):
+                raise self._error(f"invalid escape token '{value}' does not match ` or \\", number, value)
+            found[key] = value
         return tuple(found.items())
 
     def _line(self, continued: re.Pattern[str], escape: str, comments: tuple[str, ...]) -> Line:

@@ -36,7 +36,7 @@ class Pattern:
         """The value with the first match, or every match, replaced; matches are as long as they can be."""
         self._bound(value)
         out: list[str] = []
-        at, copied, last = 0, 0, -1
+        at, copied, last, grown = 0, 0, -1, 0
         while at <= len(value):
             found = self._find(value, at)
             if found is None:
@@ -46,6 +46,9 @@ class Pattern:
             # nothing right behind a match is no match of its own
             if end > last or not start:
                 out.append(other)
+                grown += len(other)
+                if grown > _WORK:
+                    raise InvalidArgument("pattern and value are too long for a substitution")
             copied, last = end, end
             if not every:
                 break

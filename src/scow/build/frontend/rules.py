@@ -262,7 +262,8 @@ def _on_build(node: Node, flags: _Flags) -> Command:
         raise Wrong("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed", trigger)
     if trigger in ("FROM", "MAINTAINER"):
         raise Wrong(f"{trigger} isn't allowed as an ONBUILD trigger", trigger)
-    return commands.OnBuild(node.number, node.text, instruction)
+    whole = "\n".join([instruction, *(f"{each.content}{each.name}" for each in node.heredocs)])
+    return commands.OnBuild(node.number, node.text, whole)
 
 
 def _healthcheck(node: Node, flags: _Flags) -> Command:

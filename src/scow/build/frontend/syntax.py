@@ -44,7 +44,7 @@ def read(line: Line, escape: str) -> Node:
         pairs, legacy = _pairs(upper, rest, escape)
         return Node(line.number, text, word, flags, pairs=pairs, legacy=legacy, escape=escape)
     if upper == "ONBUILD":
-        if rest:
+        if rest and words.head(rest)[0].upper() != "ONBUILD":  # a chain is refused, however long it is
             read(Line(line.number, rest), escape)
         found: _Parts = ((_ONBUILD.sub("", text, count=1),) if rest else ()), False
     elif upper == "ARG":
