@@ -13,6 +13,7 @@ from scow.build.mount_store import MountStore
 from scow.build.request import BuildRequest, Images, Runner, Tell
 from scow.errors import InvalidArgument, ScowError
 from scow.images.parts import Parts
+from scow.images.pipe import settle
 from scow.metadata.builds import StepRow
 from scow.metadata.database import Database
 from scow.model.image import Image
@@ -128,6 +129,8 @@ class Builder:
             try:
                 return await Build(work, dockerfile).run(tell)
             finally:
+                for step in work.steps:
+                    await settle(step, lambda _: None)
                 self.cache.flush_soon()
 
 

@@ -50,6 +50,7 @@ class StepCache:
         self._holds: dict[str, ExitStack] = {}
         self._changed: dict[str, StepRow] = {}
         self._flushing = False
+        self._unsynced = False
         self.running: InFlight[Step] = InFlight()
         for row in rows:
             if not row.diff_id or row.chain_id in parts.catalog.layers:
@@ -94,6 +95,7 @@ class StepCache:
         before = self._rows.get(row.key)
         self._take(row)
         self._changed[row.key] = row
+        self._unsynced = self._unsynced or bool(row.diff_id)
         if before is not None and before.diff_id:
             spawn(self._parts.give_up([before.chain_id], [before.digest]), "build-cache-replaced")
         self.flush_soon()
@@ -108,9 +110,10 @@ class StepCache:
         try:
             while self._changed:
                 changed, self._changed = self._changed, {}
+                unsynced, self._unsynced = self._unsynced, False
                 layers = self._parts.catalog.layers
                 rows = [row for row in changed.values() if not row.diff_id or row.chain_id in layers]
-                if any(not row.uses and row.diff_id for row in rows):
+                if unsynced:
                     await self._parts.run(sync, self._parts.blobs.root)
                 rows = [row for row in rows if row.key in self._rows]  # not removed meanwhile
                 await builds.put(

@@ -80,6 +80,10 @@ class Files:
         self._exact = from_context and stamp.pinned
         self._items: dict[Path, Item] = {}
 
+    def leaves_out(self, path: Path) -> bool:
+        """Whether --exclude means a path, relative to what is copied."""
+        return self._excluded is not None and self._excluded.excluded(os.fsdecode(b"/".join(path)))
+
     def target(self, path: str) -> Path:
         """A path of the root file system, its links resolved."""
         return resolve(self._lower, os.fsencode(path))
@@ -123,7 +127,7 @@ class Files:
         self.parents(path)
         self.directory(path, owned=self._ownership.chown)
         for inner, node in walk(tree, source):
-            if self._excluded is None or not self._excluded.excluded(os.fsdecode(b"/".join(inner))):
+            if not self.leaves_out(inner):
                 made = self._timed(node) if keep and not self._ownership.chown else self._made(node)
                 self._place((*path, *inner), Item(made, tree, (*source, *inner)))
 

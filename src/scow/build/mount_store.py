@@ -90,15 +90,18 @@ class MountStore:
                 continue
             yield CacheMount(name, about["id"], _size(f"{path}/data"), about["made_at"], used_at, self._users[name] > 0)
 
-    def remove(self, name: str) -> None:
-        """In a thread: one that nobody uses; out of sight at once."""
-        path = f"{self._root}/{name}"
+    def remove(self, name: str) -> bool:
+        """In a thread: out of sight at once. False when somebody uses it, or when it is not there."""
         gone = f"{self._root}/.gone-{secrets.token_hex(8)}"
-        try:
-            os.rename(path, gone)
-        except FileNotFoundError:
-            return
+        with self._making:
+            if self._users[name]:
+                return False
+            try:
+                os.rename(f"{self._root}/{name}", gone)
+            except FileNotFoundError:
+                return False
         shutil.rmtree(gone, ignore_errors=True)
+        return True
 
     def sweep(self) -> None:
         """At start: what a crash has left half made or half removed."""

@@ -98,6 +98,7 @@ class StageBuild:
             prepared.created_by,
             state.settings,
             lambda: run.run(self._work, prepared, state, self._voice.say),
+            lends=all(mount.kind != "bind" for mount in command.mounts),
         )
 
     async def _copy(self, command: Copy | Add, state: State) -> State:
@@ -128,8 +129,10 @@ class StageBuild:
         created_by: str,
         settings: Settings,
         make: Callable[[], Coroutine[Any, Any, Step]],
+        *,
+        lends: bool = True,
     ) -> State:
-        step, cached = await self._work.once(key, state, created_by, make)
+        step, cached = await self._work.once(key, state, created_by, make, lends=lends)
         if cached:
             self._voice.cached()
         return state.step(created_by, step.stamp, step.layer, settings, cached=cached)

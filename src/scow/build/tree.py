@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from scow.build.frontend import globs
 from scow.errors import InvalidArgument
 from scow.images.archive import entry as kinds
 from scow.images.archive.writer import xattrs_of
@@ -126,8 +127,11 @@ def matches(tree: Tree, pattern: bytes) -> list[Path]:
             node = tree.find(here) if here else None
             if here and (node is None or not node.is_directory):
                 continue
-            test = _translate(part)
-            following.extend((*here, name) for name in tree.names(here) if test.fullmatch(name))
+            try:  # within one name, several stars are one
+                test = globs.matcher(os.fsdecode(re.sub(rb"(?<!\\)\*+", b"*", part)))
+            except ValueError:
+                raise InvalidArgument(f"syntax error in pattern: {os.fsdecode(part)}") from None
+            following.extend((*here, name) for name in tree.names(here) if test(os.fsdecode(name)))
         found = following
     return sorted(found)
 
@@ -135,34 +139,6 @@ def matches(tree: Tree, pattern: bytes) -> list[Path]:
 def is_pattern(text: bytes) -> bool:
     """Whether a path has something of a pattern."""
     return any(mark in text for mark in (b"*", b"?", b"[", b"\\"))
-
-
-def _translate(part: bytes) -> "re.Pattern[bytes]":
-    """One name of a pattern, by the rules of Go's path matching: a backslash quotes, `[^…]` is none of these."""
-    out, at = b"", 0
-    while at < len(part):
-        char = part[at : at + 1]
-        at += 1
-        if char == b"*":
-            out += b".*"
-        elif char == b"?":
-            out += b"."
-        elif char == b"\\" and at < len(part):
-            out += re.escape(part[at : at + 1])
-            at += 1
-        elif char == b"[" and b"]" in part[at + 1 :]:
-            end = part.index(b"]", at + 1)
-            inner = part[at:end].replace(b"\\", b"\\\\")
-            if inner[:1] in (b"^", b"!"):
-                inner = b"^" + inner[1:]
-            out += b"[" + inner.replace(b"[", b"\\[") + b"]"
-            at = end + 1
-        else:
-            out += re.escape(char)
-    try:
-        return re.compile(out, re.DOTALL)
-    except re.error:
-        raise InvalidArgument(f"syntax error in pattern: {os.fsdecode(part)}") from None
 
 
 class LayersTree:

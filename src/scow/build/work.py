@@ -1,5 +1,6 @@
 """One build's surroundings: what every step of it may use."""
 
+import asyncio
 import contextlib
 import hashlib
 from collections.abc import Callable, Coroutine, Sequence
@@ -17,7 +18,7 @@ from scow.build.mount_store import MountStore
 from scow.build.request import BuildRequest, Images, Runner
 from scow.build.state import State
 from scow.build.tree import LayersTree
-from scow.errors import InvalidArgument, NotFound
+from scow.errors import NotFound
 from scow.images.archive.writer import Emit
 from scow.images.parts import Parts
 
@@ -25,7 +26,8 @@ from scow.images.parts import Parts
 @dataclass(frozen=True, slots=True)
 class Work:
     """`directory` is for this build's files alone and goes with it. `check_signal` raises for a signal that does not exist.
-    `holding` is closed when the build is over. `secrets` is a directory in memory that nobody else can read.
+    `holding` is closed when the build is over. `secrets` is a directory in memory that nobody else can read. `steps` are
+    done when steps that this build began have ended: another build may wait for one, and needs this one's files.
     """
 
     request: BuildRequest
@@ -41,6 +43,7 @@ class Work:
     mounts: MountStore
     secrets: str
     lenders: list[Lender] = field(default_factory=list)
+    steps: list["asyncio.Future[None]"] = field(default_factory=list)
 
     def tree(self, chain: Sequence[str]) -> LayersTree:
         """The root file system that a chain of layers makes."""
@@ -58,15 +61,17 @@ class Work:
         pinned = self.stamp.seconds if self.stamp.pinned else None
         return hashlib.sha256(repr((*fields, pinned)).encode("utf-8", "surrogateescape")).hexdigest()
 
-    def find(self, key: str, state: State, created_by: str) -> Step | None:
-        """What the step has made in an earlier build, or in an image that lends its layers, unless the cache is not to be
-        used.
+    def find(self, key: str, state: State, created_by: str, *, lends: bool = True) -> Step | None:
+        """What the step has made in an earlier build, or in an image that lends its layers (`lends`: its words say all that
+        it depends on), unless the cache is not to be used.
         """
         if not self.request.use_cache:
             return None
         found = self.cache.find(key)
-        if found is None and self.lenders:
+        if found is None and self.lenders and lends:
             found = borrow(self.parts, self.lenders, state, created_by, key)
+            if found is not None and self.stamp.pinned and found.stamp != self.stamp.seconds:
+                found = None  # made at another time than the one asked for
             if found is not None:
                 self.cache.add(found, state.top, created_by)
         return found
@@ -74,7 +79,7 @@ class Work:
     async def find_lenders(self) -> None:
         """The images of --cache-from that are here; Docker does not pull them either."""
         for name in self.request.cache_from:
-            with contextlib.suppress(NotFound, InvalidArgument):
+            with contextlib.suppress(NotFound):
                 image = self.images.resolve(name)
                 self.hold([*image.chain_ids, *self.parts.catalog.blobs_of(image.id)])
                 found = await lender(self.parts, image)
@@ -86,16 +91,31 @@ class Work:
         self.holding.enter_context(self.parts.catalog.hold(ids))
 
     async def once(
-        self, key: str, state: State, created_by: str, make: Callable[[], Coroutine[Any, Any, Step]]
+        self,
+        key: str,
+        state: State,
+        created_by: str,
+        make: Callable[[], Coroutine[Any, Any, Step]],
+        *,
+        lends: bool = True,
     ) -> tuple[Step, bool]:
         """(the step of a key, whether it was there): from the cache, from another build that is at it, or made now. What it
         has made stays until this build is over.
         """
-        step = self.find(key, state, created_by)
+
+        async def owned() -> Step:
+            ended = asyncio.get_running_loop().create_future()
+            self.steps.append(ended)
+            try:
+                return await make()
+            finally:
+                ended.set_result(None)
+
+        step = self.find(key, state, created_by, lends=lends)
         cached = step is not None
         if step is None and self.request.use_cache:
             cached = self.cache.running.waiters(key) > 0
-            step = await self.cache.running.run(key, make, f"step-{key[:12]}")
+            step = await self.cache.running.run(key, owned, f"step-{key[:12]}")
         elif step is None:
             step = await make()
         if step.layer is not None:

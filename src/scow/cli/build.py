@@ -104,9 +104,8 @@ def _check(session: Session, flags: Flags, given: str) -> int:
         raise Exit(1, "scow: --check needs a directory, or a Dockerfile on stdin")
     path = flags.text("file")
     name = os.path.basename(path) if path and path != "-" else "Dockerfile"
-    ignore = (
-        None if given == "-" else _ignore_text(given, os.path.relpath(path or name, given) if path != "-" else name)
-    )
+    shown = name if path == "-" else os.path.relpath(path or os.path.join(given, name), given)
+    ignore = None if given == "-" else _ignore_text(given, shown)
     return check(session, text, name, ignore, flags.text("platform"))
 
 
@@ -225,9 +224,12 @@ def _credentials(session: Session) -> list[tuple[str, str]]:
     return [("X-Registry-Config", packed.replace("+", "-").replace("/", "_"))]
 
 
+_LARGEST = 32 << 10  # they travel in a header, twice in base64
+
+
 def _secrets(words: list[str]) -> list[tuple[str, str]]:
     """X-Scow-Build-Secrets. Without src and env, a secret is the environment variable or the file of its name."""
-    found = {}
+    found, size = {}, 0
     for word in words:
         fields = dict(field.partition("=")[::2] for field in word.split(","))
         name = fields.pop("id", "")
@@ -243,9 +245,12 @@ def _secrets(words: list[str]) -> list[tuple[str, str]]:
         else:
             try:
                 with open(path or name, "rb") as stream:
-                    data = stream.read(500 << 10)
+                    data = stream.read(_LARGEST + 1)
             except OSError as error:
                 raise Exit(1, f"could not read the secret {name}: {(error.strerror or '').lower()}") from None
+        size += len(data)
+        if size > _LARGEST:
+            raise Exit(1, f"the secret {name} is too large: all of them have at most {_LARGEST} bytes")
         found[name] = binascii.b2a_base64(data, newline=False).decode()
     if not found:
         return []

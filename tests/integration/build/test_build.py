@@ -106,6 +106,22 @@ def test_what_is_linked_follows_no_link_below_and_is_the_same_layer_on_any_base(
     assert "ADD --keep-git-dir is not supported" in refused.error
 
 
+def test_what_is_excluded_is_left_out_of_single_files_too(clean: Clients) -> None:
+    text = "FROM busybox\nCOPY --exclude=*.txt a* /d/\n"
+    image = build(clean, context({"Dockerfile": text, "a.txt": "T\n", "a.md": "M\n"})).image
+    assert run(clean, image, "ls /d") == "a.md\n"
+
+
+def test_a_cache_elsewhere_is_refused_by_name(clean: Clients) -> None:
+    refused = build(clean, "FROM scratch\n", cachefrom=["type=registry,ref=x"])
+    assert "type=registry,ref=x" in refused.error + refused.text and refused.status == 501
+
+
+def test_output_is_clipped_where_nobody_could_read_it(clean: Clients) -> None:
+    said = build(clean, "FROM busybox\nRUN yes 0123456789012345678901234567890123456789 | head -c 20000000\n")
+    assert said.image and "[output clipped]" in said.text and len(said.text) < 18 << 20
+
+
 def test_a_context_leads_nowhere(clean: Clients) -> None:
     """CVE-2019-13139's kin: links of the context stay in the context, whoever follows them."""
     archive = context({"Dockerfile": "FROM busybox\nCOPY out /x\n"}, links={"out": "/etc/shadow"})

@@ -129,3 +129,11 @@ def test_a_pinned_time_is_everywhere(tmp_path: Path) -> None:
     }
     assert [path for path, _ in walk(found, ())][:2] == [(b"d",), (b"d", b"f")]
     found.close()
+
+
+def test_a_pattern_made_to_cost_is_matched_at_once(tmp_path: Path) -> None:
+    found = Context(str(tmp_path / "c"))
+    found.read_archive(iter([context({"a" * 250: "x"}), b"", b""]).__next__, DEFAULT)
+    assert matches(found, b"*a" * 40 + b"b") == []
+    assert matches(found, b"*a" * 40) == [(b"a" * 250,)]
+    found.close()

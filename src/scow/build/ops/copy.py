@@ -102,6 +102,8 @@ def _place_one(files: Files, base: Path, source: Source, *, into: bool, parents:
     if source.node.is_directory:
         files.contents(base, source.tree, source.path, keep=source.whole)
         return
+    if files.leaves_out((source.name,)):
+        return
     path = (*base, source.name) if into or parents or files.is_directory(base) else base
     files.file(path, source.tree, source.path, source.node)
 

@@ -131,6 +131,9 @@ def _script(work: Work, text: str) -> str:
     return path
 
 
+_LOUDEST = 16 << 20  # bytes of a step's output: a client that does not read it costs no more memory
+
+
 class _Output:
     """Bytes of the two streams to text; errors are red, as the classic builder shows them. A character that is cut in two
     waits for its rest.
@@ -138,9 +141,15 @@ class _Output:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
+        self._left = _LOUDEST
         self._decoders = {error: codecs.getincrementaldecoder("utf-8")("replace") for error in (False, True)}
 
     def __call__(self, error: bool, data: bytes) -> None:
+        if self._left <= 0:
+            return
+        self._left -= len(data)
         text = self._decoders[error].decode(data)
         if text:
             self._say(red(text) if error else text)
+        if self._left <= 0:
+            self._say("\n[output clipped]\n")

@@ -88,8 +88,8 @@ async def prune(engine: Engine, request: PruneRequest) -> tuple[list[str], int]:
     steps = [item for item in chosen if item.type == _REGULAR]
     mounts = [item for item in chosen if item.type == MOUNT]
     await engine.builder.cache.remove([item.key for item in steps])
-    for item in mounts:
-        await asyncio.to_thread(engine.builder.mounts.remove, item.key)
+    kept = [item for item in mounts if not await asyncio.to_thread(engine.builder.mounts.remove, item.key)]
+    chosen = [item for item in chosen if item not in kept]
     freed = sum(item.size for item in chosen if not item.shared)
     engine.events.publish(Event("builder", "prune", "", {"reclaimed": str(freed)}, engine.clock()))
     return [item.id for item in chosen], freed

@@ -105,7 +105,7 @@ def _request(call: Call) -> BuildRequest:
         platform=Platform.parse(call.text("platform")) if call.text("platform") else None,
         pull=call.flag("pull"),
         use_cache=not call.flag("nocache"),
-        cache_from=tuple(_json(call, "cachefrom", "cache-from", list[str]) or ()),
+        cache_from=_lenders(call),
         remove=call.flag("rm", True),
         remove_failed=call.flag("forcerm"),
         stamp=_stamp(arguments.get(_EPOCH)),
@@ -205,3 +205,12 @@ def _credentials(call: Call) -> Finder:
         return None
 
     return find
+
+
+def _lenders(call: Call) -> tuple[str, ...]:
+    """Names of images; BuildKit's other places of a cache are refused."""
+    names = tuple(_json(call, "cachefrom", "cache-from", list[str]) or ())
+    for name in names:
+        if "=" in name:
+            raise Unsupported(f"a cache of another kind than an image ({name}) is not supported by scow")
+    return names
