@@ -47,7 +47,7 @@ def decoder(number: type, mapping: type) -> Callable[[str], Any]:
 
     def run(text: str) -> Any:
         try:
-            return scan(text, len(text) - len(text.lstrip()))[0]
+            return scan(text, len(text) - len(text.lstrip(_SPACE)))[0]
         except StopIteration:
             raise ValueError("not JSON") from None
 
@@ -66,7 +66,7 @@ def decode(text: str | bytes) -> Any:
     if not isinstance(text, str):
         text = text.decode("utf-8", "replace")
     value, end = decode_one(text, 0)
-    if text[end:].strip():
+    if text[end:].strip(_SPACE):
         raise ValueError("more than one JSON value")
     return value
 
