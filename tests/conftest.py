@@ -122,8 +122,8 @@ def new_engine() -> Iterator[Callable[..., Engine]]:
     """A factory: `new_engine(*daemon_flags, config={...})` gives an engine that is not started yet and has no image."""
     made: list[Engine] = []
 
-    def make(*flags: str, config: dict[str, Any] | None = None, netns: str = "") -> Engine:
-        engine = Engine(*flags, config=config, netns=netns)
+    def make(*flags: str, config: dict[str, Any] | None = None, netns: str = "", hostname: str = "") -> Engine:
+        engine = Engine(*flags, config=config, netns=netns, hostname=hostname)
         made.append(engine)
         return engine
 

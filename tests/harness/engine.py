@@ -15,8 +15,10 @@ from tests.harness.clients import PYTHON, ROOT, Clients
 class Engine(Clients):
     """One scratch daemon in its own slot. `start` is called by the fixture; `close` removes everything."""
 
-    def __init__(self, *flags: str, config: dict[str, Any] | None = None, netns: str = "") -> None:
-        """`netns`: a named network namespace for the daemon to run in; "" for the host's."""
+    def __init__(self, *flags: str, config: dict[str, Any] | None = None, netns: str = "", hostname: str = "") -> None:
+        """`netns`: a named network namespace for the daemon to run in; `hostname`: what it thinks its machine is called. "" for
+        the host's.
+        """
         self.slot = slots.take()
         wipe.wipe(self.slot)
         self.base = self.slot.base
@@ -28,6 +30,7 @@ class Engine(Clients):
         self.process: subprocess.Popen[bytes] | None = None
         self._flags = list(flags)
         self._netns = netns
+        self._hostname = hostname
         self.base.mkdir(parents=True)
         self.config_file = self.base / "daemon.json"
         self.config_file.write_text(json.dumps(config or {}))
@@ -39,6 +42,7 @@ class Engine(Clients):
         assert self.process is None, "the daemon runs already"
         command = [
             *(("nsenter", f"--net=/run/netns/{self._netns}") if self._netns else ()),
+            *(("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', self._hostname) if self._hostname else ()),
             *(PYTHON, "-m", "scow.daemon", "-H", self.host),
             *("--data-root", str(self.data_root), "--exec-root", str(self.exec_root)),
             *("--bridge", self.bridge, "--bip", self.bip),

@@ -3,7 +3,6 @@
 import os
 import secrets
 import shutil
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -96,7 +95,6 @@ class Builder:
         tell: Tell,
     ) -> Image:
         """Build, and name the image. Errors before the first word to `tell` are the request's."""
-        from scow.build.files import Stamp
         from scow.build.frontend import lint, parser
         from scow.build.solver import Build
         from scow.build.work import Work
@@ -106,8 +104,8 @@ class Builder:
             raise CannotLocate(f"Cannot locate specified Dockerfile: {request.dockerfile}")
         dockerfile = parser.parse(_text(text), request.dockerfile)
         lint.enforce(dockerfile)
+        written = context.written(request.dockerfile)
         context.hide(request.dockerfile)
-        stamp = Stamp(int(time.time())) if request.stamp is None else Stamp(request.stamp, pinned=True)
         directory = f"{self._parts.scratch}/build-{secrets.token_hex(8)}"
         os.mkdir(directory, 0o700)
         with ExitStack() as holding:
@@ -119,7 +117,7 @@ class Builder:
                 self.cache,
                 self._images,
                 runner,
-                stamp,
+                written,
                 directory,
                 check_signal,
                 holding,

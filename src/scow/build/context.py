@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from scow.build.frontend.ignore import IgnoreRules
-from scow.build.tree import Node, Path, split
+from scow.build.tree import UNDATED, Node, Path, split
 from scow.errors import InvalidArgument
 from scow.images.archive import entry as kinds
 from scow.images.archive.entry import Entry
@@ -88,9 +88,9 @@ class Context:
         else:
             self.add_file("Dockerfile", iter(again, b""))
 
-    def add_file(self, name: str, pieces: Iterator[bytes], mode: int = 0o644, mtime: int = 0) -> None:
+    def add_file(self, name: str, pieces: Iterator[bytes], mode: int = 0o644) -> None:
         """A file more; what has the name is replaced. Runs in a thread."""
-        self._put(split(os.fsencode(name)), self._store(pieces, Node(kinds.FILE, mode, mtime=mtime)))
+        self._put(split(os.fsencode(name)), self._store(pieces, Node(kinds.FILE, mode, mtime=UNDATED)))
 
     def read(self, name: str, limit: int) -> bytes | None:
         """The bytes of a small file, None when there is none; links are followed. InvalidArgument beyond `limit`."""
@@ -103,6 +103,13 @@ class Context:
         if node.size > limit:
             raise InvalidArgument(f"{name} has more than {limit} bytes")
         return b"".join(self.content(path))
+
+    def written(self, name: str) -> int:
+        """When a file was, Unix seconds, rounded up; 0 when it is not there or nobody has said it."""
+        from scow.build.tree import resolve
+
+        node = self.find(resolve(self, os.fsencode(name)))
+        return max(-(-node.mtime // 1_000_000_000), 0) if node is not None else 0
 
     def hide(self, dockerfile: str) -> None:
         """Docker's rule: of what .dockerignore excludes, the client still sends that file and the Dockerfile; no step sees
@@ -170,7 +177,7 @@ class Context:
         for end in range(1, len(path)):
             parent = self._nodes.get(path[:end])
             if parent is None or not parent.is_directory:
-                self._put(path[:end], Node(kinds.DIRECTORY, 0o755))
+                self._put(path[:end], Node(kinds.DIRECTORY, 0o755, mtime=UNDATED))
         before = self._nodes.get(path)
         if before is not None and before.is_directory and not node.is_directory:
             self._remove(path)

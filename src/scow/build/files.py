@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from scow.build.frontend.ignore import IgnoreRules
-from scow.build.tree import Node, Path, Tree, resolve, text, walk
+from scow.build.tree import UNDATED, Node, Path, Tree, resolve, text, walk
 from scow.errors import InvalidArgument
 from scow.images.archive import entry as kinds
 from scow.images.archive.writer import Emit, TarWriter
@@ -22,30 +22,20 @@ _FLAGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """The time of a build in whole seconds: nothing that it makes is younger. `pinned`: it was asked for
-    (SOURCE_DATE_EPOCH), and what comes from a context has exactly it, for a context's own times are those of a checkout.
-    """
-
-    seconds: int
-    pinned: bool = False
-
-    @property
-    def nanoseconds(self) -> int:
-        return self.seconds * 1_000_000_000
+_SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """A file to be: its attributes, and whose content it has. `below`: a directory that is there, named for its children's
-    sake only.
+    sake only. `fresh`: its time is that of a checkout.
     """
 
     node: Node
     tree: Tree | None = None
     path: Path = ()
     below: bool = False
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +56,6 @@ class Files:
     def __init__(
         self,
         lower: Tree,
-        stamp: Stamp,
         ownership: Ownership,
         *,
         from_context: bool,
@@ -75,9 +64,8 @@ class Files:
         """`excluded`: paths, relative to what is copied, that are left out."""
         self._excluded = excluded
         self._lower = lower
-        self._stamp = stamp
         self._ownership = ownership
-        self._exact = from_context and stamp.pinned
+        self._from_context = from_context
         self._items: dict[Path, Item] = {}
 
     def leaves_out(self, path: Path) -> bool:
@@ -104,9 +92,8 @@ class Files:
         if item is None:
             found = self._lower.find(path)
             if found is None or not path:
-                below = found is not None
-                node = found or Node(kinds.DIRECTORY, 0o755, mtime=self._stamp.nanoseconds)
-                self._items[path] = Item(node, below=below)
+                there = found is not None
+                self._items[path] = Item(found or Node(kinds.DIRECTORY, 0o755, mtime=UNDATED), below=there)
             elif found.is_directory:
                 self._items[path] = Item(found, below=True)
             else:
@@ -120,7 +107,7 @@ class Files:
     def file(self, path: Path, tree: Tree, source: Path, node: Node) -> None:
         """One file of a tree. As in Docker, the directories that are made for it are its owner's when one was asked for."""
         self.parents(path, owned=self._ownership.chown)
-        self._place(path, Item(self._made(node), tree, source))
+        self._place(path, Item(self._made(node), tree, source, fresh=self._from_context))
 
     def contents(self, path: Path, tree: Tree, source: Path, *, keep: bool = False) -> None:
         """What a directory of a tree holds, into the directory `path`. `keep`: owner and mode stay as they are there."""
@@ -128,8 +115,9 @@ class Files:
         self.directory(path, owned=self._ownership.chown)
         for inner, node in walk(tree, source):
             if not self.leaves_out(inner):
-                made = self._timed(node) if keep and not self._ownership.chown else self._made(node)
-                self._place((*path, *inner), Item(made, tree, (*source, *inner)))
+                made = node if keep and not self._ownership.chown else self._made(node)
+                fresh = self._from_context and not keep
+                self._place((*path, *inner), Item(made, tree, (*source, *inner), fresh=fresh))
 
     def _place(self, path: Path, item: Item) -> None:
         before = self._items.get(path)
@@ -144,11 +132,7 @@ class Files:
             mode = node.mode
             if self._ownership.uid is not None and node.kind == kinds.FILE:
                 mode &= ~_given_up(mode)
-        return replace(self._own(self._timed(node)), mode=mode)
-
-    def _timed(self, node: Node) -> Node:
-        stamp = self._stamp.nanoseconds
-        return replace(node, mtime=stamp if self._exact else min(node.mtime, stamp))
+        return replace(self._own(node), mode=mode)
 
     def _own(self, node: Node) -> Node:
         owner = self._ownership
@@ -163,6 +147,11 @@ class Files:
     def sorted(self) -> Iterator[tuple[Path, Item]]:
         for path in sorted(self._items):
             yield path, self._items[path]
+
+    def newest(self) -> int:
+        """The newest time of what is put, in Unix seconds, rounded up; 0 for none."""
+        latest = max((item.node.mtime for item in self._items.values() if not item.below), default=0)
+        return max(-(-latest // _SECOND), 0)
 
     def digest(self) -> str:
         """Of all that is put, in hexadecimal; times do not count. Runs in a thread: contents of layers are read."""
@@ -190,8 +179,11 @@ class Files:
             whole.update(b"\n")
         return whole.hexdigest()
 
-    def write(self, emit: Emit) -> None:
-        """The layer as an archive. Runs in a thread."""
+    def write(self, stamp: int, pinned: bool, emit: Emit) -> None:
+        """The layer as an archive. What nobody has dated has the step's time (`stamp`, Unix seconds). `pinned`: so has what
+        comes from a context, and nothing is younger. Runs in a thread.
+        """
+        latest = stamp * _SECOND
         writer = TarWriter(emit)
         links: dict[tuple[int, Node], bytes] = {}  # names of one file stay that when nothing else differs
         for path, item in self.sorted():
@@ -199,7 +191,10 @@ class Files:
             if not path:
                 continue  # the root is there, whatever an image says
             name = b"/".join(path) + (b"/" if node.is_directory else b"")
-            attributes = Attributes(node.mode, node.uid, node.gid, node.mtime)
+            mtime = node.mtime
+            if mtime == UNDATED or pinned and (item.fresh or mtime > latest):
+                mtime = latest
+            attributes = Attributes(node.mode, node.uid, node.gid, mtime)
             if node.inode is not None:
                 first = links.setdefault((id(item.tree), replace(node, xattrs=None)), name)
                 if first is not name:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from scow.errors import ScowError
+from scow.images.archive.bound import Bound
 from scow.model.container import ContainerConfig, Resources, Ulimit
 from scow.model.image import Image
 from scow.model.mounts import MountPoint
@@ -82,7 +83,8 @@ class Execution:
 class Runner(Protocol):
     """Runs a step's process in a container that nobody else sees.
 
-    Lifecycle of an execution: run() once, whatever comes of it; then write_changes() any number of times; discard() once.
+    Lifecycle of an execution: run() once, whatever comes of it; then newest() and write_changes() any number of times;
+    discard() once.
     """
 
     async def run(self, execution: Execution, output: Callable[[bool, bytes], None]) -> int:
@@ -90,8 +92,13 @@ class Runner(Protocol):
         a cancelled caller's process is killed and gone when this returns.
         """
 
-    def write_changes(self, execution: Execution, emit: Callable[[bytes], object], latest: int) -> None:
-        """In a thread: what the process has changed, as a layer archive with nothing younger than `latest` (ns)."""
+    def newest(self, execution: Execution, before: int) -> int:
+        """In a thread: the newest time that a changed file has and that lies before a moment (Unix nanoseconds), in Unix
+        seconds, rounded up; 0 for none.
+        """
+
+    def write_changes(self, execution: Execution, emit: Callable[[bytes], object], bound: Bound) -> None:
+        """In a thread: what the process has changed, as a layer archive whose times are bounded."""
 
     async def discard(self, execution: Execution) -> None:
         """Remove the writable layer and all that was made for the process."""

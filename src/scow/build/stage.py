@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from scow.build import configure, history
@@ -83,7 +84,7 @@ class StageBuild:
 
     def _set(self, state: State, settings: Settings, created_by: str) -> State:
         """A step that makes no layer: only its time may come from the cache."""
-        key = self._work.key("set", state.image_id, created_by, repr(settings))
+        key = self._work.key("set", state.identity, created_by, repr(settings))
         found = self._work.find(key, state, created_by)
         if found is not None:
             self._voice.cached()
@@ -109,17 +110,19 @@ class StageBuild:
             origin = await self._others(command.origin) if command.origin is not None else None
             tree = work.tree(origin.chain) if origin is not None else None
             copied = await work.parts.run(copy.gather, work, state, command, tree)
+        state = state.after(copied.newest)
         key = work.key("copy", state.top, copied.digest)
         return await self._layer(
             key, state, copy.created_by(state, command, copied), state.settings, copied.files.write
         )
 
     async def _layer(
-        self, key: str, state: State, created_by: str, settings: Settings, write: Callable[[Emit], None]
+        self, key: str, state: State, created_by: str, settings: Settings, write: Callable[[int, bool, Emit], None]
     ) -> State:
-        """A step whose layer `write` writes."""
+        """A step whose layer `write` writes, given its time and whether that was asked for."""
+        timed = partial(write, self._work.stamp(state), self._work.request.stamp is not None)
         return await self._once(
-            key, state, created_by, settings, lambda: self._work.layer(key, state, created_by, write)
+            key, state, created_by, settings, lambda: self._work.layer(key, state, created_by, timed)
         )
 
     async def _once(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from scow.build.configure import Settings
 from scow.build.output import Voice
-from scow.build.state import State
+from scow.build.state import LATEST, State
 from scow.build.work import Work
 from scow.errors import InvalidArgument, NotFound
 from scow.images.commit import seconds_of
@@ -14,14 +14,19 @@ from scow.oci.platform import Platform, host_platform
 from scow.oci.reference import Reference
 
 SCRATCH = "scratch"
+_EARLIEST = 315_532_800  # 1980-01-01, where the times of most archives begin
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 async def image(work: Work, name: str, platform: str, voice: Voice) -> State:
     """The state of an image, pulled when it is not here or must be fresh. It is held until the work is over."""
+    return (await _start(work, name, platform, voice)).after(work.written)
+
+
+async def _start(work: Work, name: str, platform: str, voice: Voice) -> State:
     wanted = _platform(platform) if platform else work.request.platform
     if name == SCRATCH:
-        return State(wanted or host_platform(), settings=Settings(with_path(ContainerConfig())))
+        return State(wanted or host_platform(), settings=Settings(with_path(ContainerConfig())), stamp=_EARLIEST)
     found = None if work.request.pull else _local(work, name, wanted)
     if found is None:
         reference = Reference.parse(name).with_default_tag()
@@ -60,7 +65,7 @@ async def _state(work: Work, found: Image) -> State:
         diff_ids=tuple(str(diff_id) for diff_id in found.diff_ids),
         layers=tuple(manifest.layers),
         history=tuple(config.history),
-        stamp=seconds_of(found.created),
+        stamp=min(max(seconds_of(found.created), _EARLIEST), LATEST),
     )
 
 

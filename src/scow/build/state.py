@@ -15,12 +15,15 @@ from scow.oci.digest import Digest
 from scow.oci.platform import Platform
 
 _SECOND = 1_000_000_000
+LATEST = 4_102_444_800
+"""2100-01-01: no time goes beyond by what an image or an archive says."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """`base` is the image that FROM named, None for scratch. `stepped`: something came on top of it. `cached`: all of that
-    came from the cache. `history` has the image config's own objects.
+    came from the cache. `history` has the image config's own objects. `stamp`: the time that its steps have come to, Unix
+    seconds. It is no clock's but that of the newest thing that has gone in.
     """
 
     platform: Platform
@@ -42,6 +45,10 @@ class State:
     def top(self) -> str:
         """The chain id of the root file system as it is, "" for an empty one."""
         return self.chain[-1] if self.chain else ""
+
+    def after(self, stamp: int) -> "State":
+        """No earlier than a moment."""
+        return replace(self, stamp=max(self.stamp, min(stamp, LATEST)))
 
     def step(self, created_by: str, stamp: int, layer: Layer | None, settings: Settings, *, cached: bool) -> "State":
         """After one more step."""
@@ -83,6 +90,12 @@ class State:
         if self.settings.author:
             document["author"] = self.settings.author
         return document
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What it is, whatever its times."""
+        words = tuple(line.get("created_by") for line in self.history)
+        return self.platform, self.base.id if self.base else "", self.chain, repr(self.settings), words
 
     @property
     def image_id(self) -> str:

@@ -22,6 +22,9 @@ Path = tuple[bytes, ...]
 _LINKS = 255
 _CHUNK = 1 << 20
 
+UNDATED = -(1 << 62)
+"""The time of a file that nobody has dated: it gets that of the step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Node:

@@ -11,7 +11,6 @@ from typing import Any
 
 from scow.build.cache import Step, StepCache
 from scow.build.context import Context
-from scow.build.files import Stamp
 from scow.build.layers import Layer, make
 from scow.build.lending import Lender, borrow, lender
 from scow.build.mount_store import MountStore
@@ -26,8 +25,9 @@ from scow.images.parts import Parts
 @dataclass(frozen=True, slots=True)
 class Work:
     """`directory` is for this build's files alone and goes with it. `check_signal` raises for a signal that does not exist.
-    `holding` is closed when the build is over. `secrets` is a directory in memory that nobody else can read. `steps` are
-    done when steps that this build began have ended: another build may wait for one, and needs this one's files.
+    `holding` is closed when the build is over. `secrets` is a directory in memory that nobody else can read. `written`: when the
+    Dockerfile was, Unix seconds. `steps` are done when steps that this build began have ended: another build may wait for one,
+    and needs this one's files.
     """
 
     request: BuildRequest
@@ -36,7 +36,7 @@ class Work:
     cache: StepCache
     images: Images
     runner: Runner
-    stamp: Stamp
+    written: int
     directory: str
     check_signal: Callable[[str], object]
     holding: ExitStack
@@ -58,8 +58,11 @@ class Work:
 
     def key(self, *fields: object) -> str:
         """A step's key: its fields, and the time when one was asked for."""
-        pinned = self.stamp.seconds if self.stamp.pinned else None
-        return hashlib.sha256(repr((*fields, pinned)).encode("utf-8", "surrogateescape")).hexdigest()
+        return hashlib.sha256(repr((*fields, self.request.stamp)).encode("utf-8", "surrogateescape")).hexdigest()
+
+    def stamp(self, state: State) -> int:
+        """The time of a step on top of a state, Unix seconds: the one asked for, else that of the newest thing so far."""
+        return state.stamp if self.request.stamp is None else self.request.stamp
 
     def find(self, key: str, state: State, created_by: str, *, lends: bool = True) -> Step | None:
         """What the step has made in an earlier build, or in an image that lends its layers (`lends`: its words say all that
@@ -70,11 +73,9 @@ class Work:
         found = self.cache.find(key)
         if found is None and self.lenders and lends:
             found = borrow(self.parts, self.lenders, state, created_by, key)
-            if found is not None and self.stamp.pinned and found.stamp != self.stamp.seconds:
+            if found is not None and self.request.stamp not in (None, found.stamp):
                 found = None  # made at another time than the one asked for
-            if found is not None:
-                self.cache.add(found, state.top, created_by)
-        return found
+        return found  # what is borrowed is not remembered: who names no lender gets what the inputs make
 
     async def find_lenders(self) -> None:
         """The images of --cache-from that are here; Docker does not pull them either."""
@@ -134,6 +135,6 @@ class Work:
         return kept[0]
 
     def remember(self, key: str, state: State, description: str, layer: Layer | None) -> Step:
-        step = Step(key, self.stamp.seconds, layer)
+        step = Step(key, self.stamp(state), layer)
         self.cache.add(step, state.top, description)
         return step

@@ -6,6 +6,7 @@ Every method may raise a `ScowError` kind and nothing else on purpose. Methods t
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Mapping, Sequence
 from typing import Any, Protocol
 
+from scow.images.archive.bound import Bound
 from scow.model.image import Image
 from scow.model.making import NewImage
 from scow.model.network import EndpointWish, Network, NetworkRequest, Tenancy, Tenant
@@ -250,11 +251,15 @@ class Snapshots(Protocol):
         chain_ids: Sequence[str],
         ours: Sequence[str],
         emit: Callable[[bytes], object],
-        latest: int | None = None,
+        bound: Bound | None = None,
     ) -> None:
         """In a thread: the writable layer as a layer archive, piece by piece. `ours`: absolute paths of mount points
-        that the engine may have made; while they are empty they are no change. Nothing in the archive is younger than
-        `latest` (Unix nanoseconds).
+        that the engine may have made; while they are empty they are no change. `bound`: of the times in the archive.
+        """
+
+    def newest(self, container_id: str, chain_ids: Sequence[str], before: int) -> int:
+        """In a thread: the newest time in the writable layer before a moment (Unix nanoseconds), in Unix seconds, rounded up;
+        0 for none.
         """
 
     def write_whole(self, container_id: str, chain_ids: Sequence[str], emit: Callable[[bytes], object]) -> None:

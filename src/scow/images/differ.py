@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterable, Sequence
 
 from scow.errors import DataLoss, ResourceExhausted
+from scow.images.archive.bound import Bound
 from scow.images.archive.limits import DEFAULT
 from scow.images.archive.writer import Emit, TarWriter, xattrs_of
 from scow.images.merged import DIRECTORY, FILE, View, inside, is_opaque, is_whiteout
@@ -74,15 +75,15 @@ def write_upper(
     lowers: Sequence[str] = (),
     placeholders: Placeholders = NO_PLACEHOLDERS,
     whole_seconds: bool = False,
-    latest: int | None = None,
+    bound: Bound | None = None,
 ) -> None:
     """Write an overlayfs upper directory (or any plain tree) as a layer.
 
-    `lowers`, top first, are needed only to tell whether a parent of a placeholder has changed. `latest` as for TarWriter.
+    `lowers`, top first, are needed only to tell whether a parent of a placeholder has changed. `bound` as for TarWriter.
     Runs in a thread.
     Raises TreeChanged, TreeTooDeep, ForeignUpper or OSError.
     """
-    writer = TarWriter(emit, whole_seconds=whole_seconds, latest=latest)
+    writer = TarWriter(emit, whole_seconds=whole_seconds, bound=bound)
     root = os.open(upper, DIRECTORY)
     try:
         with View.open(lowers) as below:
@@ -98,13 +99,13 @@ def write_difference(
     emit: Emit,
     *,
     placeholders: Placeholders = NO_PLACEHOLDERS,
-    latest: int | None = None,
+    bound: Bound | None = None,
 ) -> None:
     """Write what makes `tree`, a changed copy of the merged `lowers`, as a layer over them: for native snapshots.
 
     A file counts as unchanged when its kind, mode, owner, size, modification time and attributes are the same.
     """
-    writer = TarWriter(emit, latest=latest)
+    writer = TarWriter(emit, bound=bound)
     root = os.open(tree, DIRECTORY)
     try:
         with View.open(lowers) as below:

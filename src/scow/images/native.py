@@ -9,6 +9,7 @@ import stat
 from collections.abc import Sequence
 
 from scow.images import changes, differ
+from scow.images.archive.bound import Bound
 from scow.images.archive.writer import Emit
 from scow.images.merged import DIRECTORY, is_opaque, is_whiteout
 from scow.images.snapshots import OverlaySnapshots, placeholders
@@ -35,10 +36,10 @@ class NativeSnapshots(OverlaySnapshots):
         chain_ids: Sequence[str],
         ours: Sequence[str],
         emit: Emit,
-        latest: int | None = None,
+        bound: Bound | None = None,
     ) -> None:
         _, tree, _ = self.directories(container_id, chain_ids)
-        differ.write_difference(tree, self._lowers(chain_ids), emit, placeholders=placeholders(ours), latest=latest)
+        differ.write_difference(tree, self._lowers(chain_ids), emit, placeholders=placeholders(ours), bound=bound)
 
     def write_whole(self, container_id: str, chain_ids: Sequence[str], emit: Emit) -> None:
         _, tree, _ = self.directories(container_id, chain_ids)

@@ -7,6 +7,8 @@ from scow.oci import media
 from scow.oci.descriptor import Descriptor
 from scow.oci.digest import Digest
 
+_PIECE = 1 << 20  # what comes out depends on how the input is cut: always into these
+
 
 class Packer:
     """`feed` it the plain bytes, then `finish`; the same bytes give the same blob. The ingest stays the caller's."""
@@ -19,12 +21,21 @@ class Packer:
         self._hash = hashlib.sha256()
         self._size = 0
         self._ingest = ingest
+        self._waiting = bytearray()
 
     def feed(self, chunk: bytes) -> None:
-        self._put(self._compressor.compress(chunk))
+        self._waiting += chunk
+        if len(self._waiting) < _PIECE:
+            return
+        with memoryview(bytes(self._waiting)) as view:
+            whole = len(view) - len(view) % _PIECE
+            for start in range(0, whole, _PIECE):
+                self._put(self._compressor.compress(view[start : start + _PIECE]))
+            self._waiting = bytearray(view[whole:])
 
     def finish(self) -> Descriptor:
         """What the blob is."""
+        self._put(self._compressor.compress(bytes(self._waiting)))
         self._put(self._compressor.flush())
         return Descriptor(f"{media.OCI_LAYER}+gzip", Digest(f"sha256:{self._hash.hexdigest()}"), self._size)
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from scow.errors import Conflict, NotFound, ResourceExhausted
 from scow.images import changes, differ
+from scow.images.archive.bound import Bound
 from scow.images.archive.writer import Emit
 from scow.images.differ import Placeholders
 from scow.images.parts import Parts
@@ -65,11 +66,15 @@ class OverlaySnapshots:
         chain_ids: Sequence[str],
         ours: Sequence[str],
         emit: Emit,
-        latest: int | None = None,
+        bound: Bound | None = None,
     ) -> None:
         """In a thread: the writable layer as a layer archive."""
         lowers, upper, _ = self.directories(container_id, chain_ids)
-        differ.write_upper(upper, emit, lowers=lowers, placeholders=placeholders(ours), latest=latest)
+        differ.write_upper(upper, emit, lowers=lowers, placeholders=placeholders(ours), bound=bound)
+
+    def newest(self, container_id: str, chain_ids: Sequence[str], before: int) -> int:
+        """In a thread: the newest time in the writable layer before a moment (ns), in seconds, rounded up; 0 for none."""
+        return _newest(self.directories(container_id, chain_ids)[1], before)
 
     def write_whole(self, container_id: str, chain_ids: Sequence[str], emit: Emit) -> None:
         """In a thread: the whole tree as an archive."""
@@ -132,6 +137,16 @@ def _take_mark_off(incompat: str) -> None:
 def placeholders(paths: Sequence[str]) -> Placeholders:
     """Of absolute paths."""
     return Placeholders(os.fsencode(path.strip("/")) for path in paths)
+
+
+def _newest(path: str, before: int) -> int:
+    latest = 0
+    for _, directories, files, fd in os.fwalk(path):
+        for name in (*directories, *files):
+            mtime = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mtime_ns
+            if latest < mtime < before:
+                latest = mtime
+    return -(-latest // 1_000_000_000)
 
 
 def _usage(path: str) -> int:

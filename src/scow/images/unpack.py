@@ -62,6 +62,7 @@ class Unpacker:
         self._setgid: set[bytes] = set()
         self._missing: dict[bytes, bytes] = {}
         self._size = 0
+        self._mtime = 0
         self._umask = _umask()
 
     def __enter__(self) -> "Unpacker":
@@ -75,6 +76,7 @@ class Unpacker:
         count = 0
         for entry in reader:
             count += 1
+            self._mtime = entry.mtime
             try:
                 self._apply(entry, reader)
             except OSError as error:
@@ -264,6 +266,7 @@ class Unpacker:
                 raise
             os.mkdir(name, 0o755, dir_fd=parent)
             fd = os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
+            self._times[path] = self._mtime  # of what it was made for: the same wherever this is unpacked
         except NotADirectoryError:  # also what a link is to O_DIRECTORY with O_NOFOLLOW
             fd = self._through(parent, above, path, name, create)
         self._directories[path] = fd

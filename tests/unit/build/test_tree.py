@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scow.build.context import Context
-from scow.build.files import Files, Ownership, Stamp
+from scow.build.files import Files, Ownership
 from scow.build.tree import Node, matches, resolve, split, walk
 from scow.errors import InvalidArgument
 from scow.images.archive import entry as kinds
@@ -103,7 +103,7 @@ def test_the_digest_is_of_content_and_not_of_times(tmp_path: Path) -> None:
     for number, (mtime, text) in enumerate([(1, "x"), (2, "x"), (1, "y")]):
         found = Context(str(tmp_path / str(number)))
         found.read_archive(iter([context({"d/f": text}, mtime=mtime), b"", b""]).__next__, DEFAULT)
-        files = Files(found, Stamp(100), Ownership(), from_context=True)
+        files = Files(found, Ownership(), from_context=True)
         files.contents((b"to",), found, (b"d",))
         digests.append(files.digest())
         found.close()
@@ -114,9 +114,9 @@ def test_a_pinned_time_is_everywhere(tmp_path: Path) -> None:
     found = Context(str(tmp_path / "c"))
     found.read_archive(iter([context({"d/f": "x", "d/g/h": "y"}, mtime=5), b"", b""]).__next__, DEFAULT)
     out = io.BytesIO()
-    files = Files(found, Stamp(100, pinned=True), Ownership(3, 4), from_context=True)
+    files = Files(found, Ownership(3, 4), from_context=True)
     files.contents((b"new", b"to"), found, (b"d",))
-    files.write(out.write)
+    files.write(100, True, out.write)
     out.seek(0)
     with tarfile.open(fileobj=out) as archive:
         seen = {member.name: (member.mtime, member.uid) for member in archive}

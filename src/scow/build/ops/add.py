@@ -91,7 +91,7 @@ async def _fetch(work: Work, command: Add, url: str) -> Source:
                 whole.update(piece)
                 yield piece
 
-        held.add_file(name, pieces(), 0o600, int(work.stamp.nanoseconds))
+        held.add_file(name, pieces(), 0o600)
 
     def progress(step: PullProgress) -> None:
         """A step's output has no bars."""

@@ -31,11 +31,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What a step will write, and its words for the history: `file`, `dir` or `multi`, and the content's digest."""
+    """What a step will write, and its words for the history: `file`, `dir` or `multi`, the content's digest, and the
+    newest time in it (Unix seconds, 0 for none).
+    """
 
     files: Files
     digest: str
     kind: str
+    newest: int = 0
 
 
 def find(tree: Tree, text: str, word: str, *, context: bool) -> list[Source]:
@@ -87,13 +90,13 @@ def place(
     excluded = IgnoreRules.parse("\n".join(command.exclude)) if command.exclude else None
     # --link: as if onto nothing, so that no link of what lies below leads elsewhere and the layer is the same on any base
     below = work.tree(() if command.link else state.chain)
-    files = Files(below, work.stamp, ownership, from_context=context, excluded=excluded)
+    files = Files(below, ownership, from_context=context, excluded=excluded)
     base = files.target(os.path.join("/", state.config.working_dir, target))
     for source in sources:
         _place_one(files, base, source, into=into, parents=isinstance(command, Copy) and command.parents)
     directory = sources[0].node.is_directory and not sources[0].whole
     kind = "multi" if len(sources) > 1 else "dir" if directory else "file"
-    return Copied(files, files.digest(), kind)
+    return Copied(files, files.digest(), kind, files.newest())
 
 
 def _place_one(files: Files, base: Path, source: Source, *, into: bool, parents: bool) -> None:
@@ -177,7 +180,7 @@ def documents(work: Work, command: Copy | Add) -> Iterator[Source]:
     tree = work.scratch_tree()
     for document in command.heredocs:
         content = document.content.encode("utf-8", "surrogateescape")
-        tree.add_file(document.name, iter((content,)), 0o644, work.stamp.nanoseconds)
+        tree.add_file(document.name, iter((content,)), 0o644)
         path = (os.fsencode(document.name),)
         node = tree.find(path)
         assert node is not None

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from scow.build.files import Files, Ownership, Stamp
+from scow.build.files import Files, Ownership
 from scow.build.frontend.commands import Mount, Run
 from scow.build.state import State
 from scow.build.tree import Tree, resolve
@@ -97,14 +97,14 @@ class Mounts:
             tree: Tree = self._work.context
             if mount.origin:
                 tree = self._work.tree((await self._others(mount.origin)).chain)
-            self._files[mount] = await self._work.parts.run(_subtree, self._work.stamp, tree, mount.source)
+            self._files[mount] = await self._work.parts.run(_subtree, tree, mount.source)
         return self._files[mount]
 
     def _copy(self, mount: Mount) -> str:
         directory = f"{self._work.directory}/{secrets.token_hex(8)}"
         os.mkdir(directory, 0o755)
         with open(f"{directory}.tar", "w+b", buffering=0) as archive:
-            self._files[mount].write(archive.write)
+            self._files[mount].write(self._state.stamp, False, archive.write)
             archive.seek(0)
             unpack_into(directory, lambda: archive.read(1 << 20), self._work.parts.limits)
         os.unlink(f"{directory}.tar")
@@ -149,12 +149,12 @@ def _remove(path: str) -> None:
         pass
 
 
-def _subtree(stamp: Stamp, tree: Tree, source: str) -> Files:
+def _subtree(tree: Tree, source: str) -> Files:
     path = resolve(tree, os.fsencode(source or "/"))
     node = tree.find(path)
     if node is None:
         raise NotFound(f"RUN --mount=type=bind: {source}: file does not exist")
-    files = Files(_Nothing(), stamp, Ownership(None, None), from_context=False)
+    files = Files(_Nothing(), Ownership(None, None), from_context=False)
     if node.is_directory:
         files.contents((b"it",), tree, path)
     else:

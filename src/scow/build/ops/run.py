@@ -3,6 +3,7 @@
 import codecs
 import os
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -18,8 +19,11 @@ from scow.build.scope import Scope
 from scow.build.state import State
 from scow.build.work import Work
 from scow.errors import Unsupported
+from scow.images.archive.bound import Bound
 from scow.model.mounts import MountPoint
 
+_SECOND = 1_000_000_000
+_COARSE = 5  # CLOCK_REALTIME_COARSE, which file systems stamp with: no file made later is older
 _PROGRAM = "/dev/pipes/EOF"  # in /dev, which is no part of the image
 HOSTNAME = "buildhost"
 """The same for every build: a container's id in a file would make each image another one."""
@@ -102,6 +106,7 @@ async def _execute(
     short = execution.id[:12]
     say(f" ---> Running in {short}\n")
     gone = f" ---> Removed intermediate container {short}\n"
+    began = time.clock_gettime_ns(_COARSE)
     try:
         code = await work.runner.run(execution, _Output(say))
         if code:
@@ -109,11 +114,14 @@ async def _execute(
                 say(gone)
             words = " ".join(prepared.argv)
             raise StepFailed(f"The command '{words}' returned a non-zero code: {code}", code)
+        # what the process has unpacked has times of its own; what it has made gets the newest of them, or of what it made it of
+        state = state.after(await work.parts.run(work.runner.newest, execution, began))
+        bound = Bound(work.stamp(state) * _SECOND, began, work.request.stamp is not None)
         step = await work.layer(
             prepared.key,
             state,
             prepared.created_by,
-            lambda emit: work.runner.write_changes(execution, emit, work.stamp.nanoseconds),
+            lambda emit: work.runner.write_changes(execution, emit, bound),
         )
     finally:
         await work.runner.discard(execution)

@@ -8,10 +8,10 @@ from scow.build.work import Work
 from scow.images.archive.writer import Emit
 
 
-def missing(work: Work, state: State, path: str) -> Callable[[Emit], None] | None:
-    """What writes the layer with the directory; None when it is there. Runs in a thread."""
+def missing(work: Work, state: State, path: str) -> Callable[[int, bool, Emit], None] | None:
+    """What writes the layer with the directory, given the step's time; None when it is there. Runs in a thread."""
     lower = work.tree(state.chain)
-    files = Files(lower, work.stamp, Ownership(), from_context=False)
+    files = Files(lower, Ownership(), from_context=False)
     target = files.target(path)
     node = lower.find(target)
     if node is not None and node.is_directory or not target:

@@ -20,6 +20,7 @@ from scow.engine.networks import name_files, wishes
 from scow.engine.ports import Attachment, LogTarget, Sandbox, Task, TaskSpec
 from scow.engine.spec import build
 from scow.errors import InvalidArgument, NotFound
+from scow.images.archive.bound import Bound
 from scow.model.container import Container, HostConfig, LogConfig, Status
 
 Output = Callable[[bool, bytes], None]
@@ -47,9 +48,12 @@ class ContainerRunner:
                 theirs.close()
             return await self._attend(container, task, ours, output)
 
-    def write_changes(self, execution: Execution, emit: Callable[[bytes], object], latest: int) -> None:
+    def newest(self, execution: Execution, before: int) -> int:
+        return self._engine.snapshots.newest(execution.id, execution.chain, before)
+
+    def write_changes(self, execution: Execution, emit: Callable[[bytes], object], bound: Bound) -> None:
         ours = (*diff.MOUNT_POINTS, *(point.target for point in execution.mounts))
-        self._engine.snapshots.write_changes(execution.id, execution.chain, ours, emit, latest)
+        self._engine.snapshots.write_changes(execution.id, execution.chain, ours, emit, bound)
 
     async def discard(self, execution: Execution) -> None:
         async def work() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from scow.errors import DataLoss
+from scow.images.archive.bound import BYTECODE, Bound
 from scow.images.archive.header import BLOCK
 from scow.images.archive.xattrs import kept
 from scow.images.merged import FILE
@@ -55,12 +56,12 @@ class TarWriter:
     """
 
     def __init__(
-        self, emit: Emit, *, whole_seconds: bool = False, lenient: bool = False, latest: int | None = None
+        self, emit: Emit, *, whole_seconds: bool = False, lenient: bool = False, bound: Bound | None = None
     ) -> None:
         """`whole_seconds` drops the fractions of times (for trees that are made anew and must come out the same);
-        `lenient` fills a file that shrinks while it is read with zeros; nothing is younger than `latest` (Unix nanoseconds).
+        `lenient` fills a file that shrinks while it is read with zeros; times are bounded by `bound`.
         """
-        self._latest = latest
+        self._bound = bound
         self._emit = emit
         self._whole_seconds = whole_seconds
         self._lenient = lenient
@@ -150,7 +151,7 @@ class TarWriter:
                 if size >= _CHUNK and there.st_blocks * 512 < size:
                     self._sparse(fd, size, path)
                 else:
-                    self._content(fd, size, path)
+                    self._content(fd, size, path, self._bound if name.endswith(BYTECODE) else None)
                 self._put(bytes(-size % BLOCK))
         finally:
             os.close(fd)
@@ -158,9 +159,11 @@ class TarWriter:
     def _open(self, directory: int, name: bytes) -> int:
         return os.open(name, FILE, dir_fd=directory)
 
-    def _content(self, fd: int, size: int, path: bytes) -> None:
+    def _content(self, fd: int, size: int, path: bytes, bound: Bound | None = None) -> None:
         while size:
             chunk = os.read(fd, min(size, _CHUNK))
+            if bound is not None:
+                chunk, bound = bound.bytecode(chunk), None
             if not chunk:
                 if self._lenient:
                     self._zeros(size)
@@ -205,7 +208,7 @@ class TarWriter:
         xattrs: dict[str, bytes] | None = None,
     ) -> None:
         uid, gid = there.st_uid, there.st_gid
-        mtime = there.st_mtime_ns if self._latest is None else min(there.st_mtime_ns, self._latest)
+        mtime = there.st_mtime_ns if self._bound is None else self._bound.of(there.st_mtime_ns)
         seconds, fraction = divmod(mtime, _SECOND)
         if self._whole_seconds:
             fraction = 0
