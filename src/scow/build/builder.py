@@ -62,6 +62,11 @@ class Builder:
             self._rows = ()
         return self._cache
 
+    def available(self) -> int:
+        """Bytes that are free where the layers are."""
+        there = os.statvfs(self._parts.scratch)
+        return there.f_bavail * there.f_frsize
+
     async def receive(self, archive: AsyncIterator[bytes], url: str = "") -> "Context":
         """The context that a client sends, plain or compressed, or that lies at an http or https URL, where it may be a
         Dockerfile alone. The caller closes it.

@@ -16,8 +16,13 @@ _OPTIONS: tuple[Option, ...] = (
     ("all", "a", "bool", "", "Remove all of the build cache, also what images share"),
     ("filter", "", "list", "", 'Remove only what matches a condition (e.g. "until=24h")'),
     ("force", "f", "bool", "", "Do not ask"),
-    ("keep-storage", "", "bytes", "0", "Bytes of the most recently used cache that stay"),
+    ("keep-storage", "", "bytes", "0", "The same as --reserved-space"),
+    ("max-used-space", "", "bytes", "0", "Bytes of the most recently used cache that stay at most"),
+    ("min-free-space", "", "bytes", "0", "Remove until so many bytes of the disk are free"),
+    ("reserved-space", "", "bytes", "0", "Bytes of the most recently used cache that stay in any case"),
 )
+
+_SPACES = ("keep-storage", "reserved-space", "max-used-space", "min-free-space")
 
 
 def _prune(session: Session, flags: Flags, args: list[str]) -> int:
@@ -25,8 +30,7 @@ def _prune(session: Session, flags: Flags, args: list[str]) -> int:
     what = "all build cache" if everything else "all dangling build cache"
     confirm(flags, f"This will remove {what}. ")
     params = [("all", "1")] if everything else []
-    if flags.text("keep-storage") != "0":
-        params.append(("keep-storage", flags.text("keep-storage")))
+    params += [(name, flags.text(name)) for name in _SPACES if flags.text(name) != "0"]
     wanted = filters(session, flags)
     freed = remove(session, "/build/prune", wanted, "Deleted build cache objects:", "CachesDeleted", params=params)
     line(f"Total reclaimed space: {human_size(freed, 4)}")

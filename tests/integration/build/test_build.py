@@ -266,8 +266,13 @@ def test_the_cache_is_shown_and_pruned(clean: Clients) -> None:
     assert (wrong.status, "bla" in wrong.message) == (400, True)
     kept = clean.api("POST", "/build/prune", query={"keep-storage": "1000"}).json()
     assert kept == {"CachesDeleted": None, "SpaceReclaimed": 0}
-    pruned = clean.api("POST", "/build/prune").json()
-    assert pruned == {"CachesDeleted": [found[0]["ID"]], "SpaceReclaimed": 9}
+    wrong = clean.api("POST", "/build/prune", query={"max-used-space": "-1"})
+    assert (wrong.status, wrong.message) == (400, "max-used-space is in bytes and cannot be -1")
+    for spaces in ({"min-free-space": "1"}, {"max-used-space": "9"}, {"reserved-space": "9", "max-used-space": "1"}):
+        assert clean.api("POST", "/build/prune", query=spaces).json()["CachesDeleted"] is None
+    flags = ("--max-used-space", "8B", "--min-free-space", "1KB")
+    pruned = clean.scow("builder", "prune", "-f", *flags, check=True).stdout.splitlines()
+    assert pruned == ["Deleted build cache objects:", found[0]["ID"], "", "Total reclaimed space: 9B"]
     assert clean.api("GET", "/system/df").json()["BuildCache"] == []
 
 

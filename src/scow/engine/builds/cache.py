@@ -35,10 +35,14 @@ class CacheItem:
 
 @dataclass(frozen=True, slots=True)
 class PruneRequest:
-    """`everything`: also what images share. `keep`: bytes of the most recently used that stay; None for none."""
+    """`everything`: also what images share. In bytes, 0 for no wish: `reserved` of the most recently used stay in any case;
+    no more than `most` stay; so much goes that `free` bytes of the file system are free. Without a wish all goes.
+    """
 
     everything: bool = False
-    keep: int | None = None
+    reserved: int = 0
+    most: int = 0
+    free: int = 0
     filters: Filters | None = None
 
 
@@ -84,7 +88,7 @@ async def items(engine: Engine) -> list[CacheItem]:
 async def prune(engine: Engine, request: PruneRequest) -> tuple[list[str], int]:
     """(ids of what was removed, bytes that were freed)."""
     present = await items(engine)
-    chosen = select(engine, present, request)
+    chosen = select(engine, present, request, engine.builder.available() if request.free else 0)
     steps = [item for item in chosen if item.type == _REGULAR]
     mounts = [item for item in chosen if item.type == MOUNT]
     await engine.builder.cache.remove([item.key for item in steps])
@@ -95,8 +99,8 @@ async def prune(engine: Engine, request: PruneRequest) -> tuple[list[str], int]:
     return [item.id for item in chosen], freed
 
 
-def select(engine: Engine, present: Sequence[CacheItem], request: PruneRequest) -> list[CacheItem]:
-    """What of `present` (what was used last at the end) goes."""
+def select(engine: Engine, present: Sequence[CacheItem], request: PruneRequest, available: int = 0) -> list[CacheItem]:
+    """What of `present` (what was used last at the end) goes. `available`: bytes of the file system that are free."""
     filters = dict(request.filters or {})
     filters.pop("label!", None)  # a prune of the whole system sends them here, too: nothing in the cache has a label
     if filters.pop("label", None):
@@ -113,16 +117,27 @@ def select(engine: Engine, present: Sequence[CacheItem], request: PruneRequest) 
         and (not until or item.used_at <= until)
         and _matches(item, filters)
     ]
-    if request.keep is None:
+    if not (request.reserved or request.most or request.free):
         return chosen
     total = sum(item.size for item in present if not item.shared)
+    kept = _kept(request, total, available)
     gone: list[CacheItem] = []
     for item in chosen:
-        if total <= request.keep:
+        if total <= kept:
             break
         gone.append(item)
         total -= 0 if item.shared else item.size
     return gone
+
+
+def _kept(request: PruneRequest, total: int, available: int) -> int:
+    """How many bytes stay of `total`: the ceilings, but no less than the floor."""
+    if not (request.most or request.free):
+        return request.reserved
+    kept = min(total, request.most) if request.most else total
+    if request.free > available:
+        kept = min(kept, max(total - (request.free - available), 0))
+    return max(kept, request.reserved)
 
 
 def _matches(item: CacheItem, filters: Filters) -> bool:

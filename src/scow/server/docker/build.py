@@ -54,23 +54,29 @@ async def build(call: Call) -> None:
 
 
 async def prune(call: Call) -> None:
-    """POST /build/prune. Of the names for what stays, `keep-storage` is the older one; ceilings are floors that must hold."""
-    for name in ("max-used-space", "min-free-space"):
-        if call.text(name) not in ("", "0"):
-            raise Unsupported(f"{name} of a prune of the build cache is not supported by scow yet")
-    keep = _bytes(call, "keep-storage") or _bytes(call, "reserved-space")
-    request = cache.PruneRequest(call.flag("all"), keep, call.filters())
+    """POST /build/prune. `keep-storage` is the older name of `reserved-space`."""
+    keep = _bytes(call, "keep-storage")
+    request = cache.PruneRequest(
+        call.flag("all"),
+        _bytes(call, "reserved-space") or keep,
+        _bytes(call, "max-used-space"),
+        _bytes(call, "min-free-space"),
+        call.filters(),
+    )
     removed, freed = await cache.prune(call.engine, request)
     call.send(PruneBuilds(removed or None, freed))
 
 
-def _bytes(call: Call, name: str) -> int | None:
+def _bytes(call: Call, name: str) -> int:
     try:
-        return call.integer_or(name, None)
+        found = call.integer_or(name, None) or 0
     except InvalidArgument as error:
         raise InvalidArgument(
             f"{name} is in bytes and expects an integer, got {call.text(name)}: {error.message}"
         ) from None
+    if found < 0:
+        raise InvalidArgument(f"{name} is in bytes and cannot be {found}")
+    return found
 
 
 async def _body(call: Call) -> AsyncIterator[bytes]:
