@@ -19,6 +19,7 @@ from scow.engine.registry import ContainerRegistry
 from scow.engine.sampler import Sampler
 from scow.errors import Conflict
 from scow.images.store import open_store
+from scow.linux import inode_flags
 from scow.metadata import builds
 from scow.metadata.containers import ContainerStore
 from scow.metadata.database import Database
@@ -50,6 +51,7 @@ def build(config: Config) -> Parts:
     _directory(config.exec_root, 0o711)
     for name in ("containers", "volumes"):
         _directory(f"{config.data_root}/{name}", 0o710 if name == "containers" else 0o701)
+    inode_flags.spread(f"{config.data_root}/containers")  # a start makes seven files in there
     for name in ("rootfs", "tasks"):
         _directory(f"{config.exec_root}/{name}", 0o700)
     lock = _lock(config)

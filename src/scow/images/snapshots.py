@@ -17,6 +17,7 @@ from scow.images.differ import Placeholders
 from scow.images.parts import Parts
 from scow.images.probe import features
 from scow.images.trees import Trash
+from scow.linux import inode_flags
 from scow.oci.runtime import Mount
 
 _log = logging.getLogger("scow.images")
@@ -31,6 +32,7 @@ class OverlaySnapshots:
         self._trash = trash
         self._features = features()
         os.makedirs(root, 0o710, exist_ok=True)
+        inode_flags.spread(root)
 
     async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
         """Three mkdirs. They are on disk once the container's record is: the file system's journal keeps their order."""

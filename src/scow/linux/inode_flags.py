@@ -18,7 +18,7 @@ def spread(path: str) -> None:
     """Ask for each directory in `path` to get a part of the disk of its own, as far as the file system knows of that.
 
     ext4 passes over inodes that were deleted in the last minutes one by one, for every file that it makes. Where a large
-    tree was removed, the next one would be put beside it and cost several times as much.
+    tree was removed, or many small ones, the next one would be put beside it and cost several times as much.
     """
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:

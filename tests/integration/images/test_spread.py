@@ -10,6 +10,7 @@ import pytest
 
 from scow.images.trees import Trash, Trees
 from scow.linux import inode_flags, libc
+from tests.harness.engine import Engine
 
 
 def test_layers_are_kept_apart() -> None:
@@ -30,6 +31,19 @@ def test_layers_are_kept_apart() -> None:
         kind = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True, check=True).stdout
         assert flags & inode_flags.TOP_OF_HIERARCHY or kind.strip() != "ext2/ext3"  # so it calls ext4, too
         assert os.path.isdir(trees.path(trees.create()))
+
+
+def test_so_are_containers(scratch: Engine) -> None:
+    root = scratch.data_root
+    kind = subprocess.run(["stat", "-f", "-c", "%T", root], capture_output=True, text=True, check=True).stdout
+    if kind.strip() != "ext2/ext3":
+        pytest.skip(f"a data root on {kind.strip()}, not on ext4")
+    for name in ("containers", "rw", "layers"):
+        fd = os.open(f"{root}/{name}", os.O_RDONLY)
+        try:
+            assert inode_flags.flags_of(fd) & inode_flags.TOP_OF_HIERARCHY, name
+        finally:
+            os.close(fd)
 
 
 def test_a_file_system_without_the_flag(tmp_path: Path) -> None:
