@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from scow.daemon import runtimes
 from scow.errors import InvalidArgument
+from scow.model.runtime import NATIVE, Runtime
 
 DEFAULT_CONFIG_FILE = "/etc/scow/daemon.json"
 _LEVELS = ("debug", "info", "warn", "error", "fatal")
@@ -50,6 +52,8 @@ class Config:
     labels: tuple[str, ...] = ()
     cgroup_parent: str = "scow"
     shutdown_timeout: int = 15
+    runtimes: dict[str, Runtime] = field(default_factory=dict)
+    default_runtime: str = NATIVE
 
 
 # live-restore is what scow always does; saying so is no error
@@ -63,6 +67,8 @@ def parse(arguments: Sequence[str]) -> Config:
     flags: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     if "log_opts" in flags:
         flags["log_opts"] = dict(_pair("--log-opt", word) for word in flags["log_opts"])
+    if "runtimes" in flags:
+        flags["runtimes"] = runtimes.of_words(flags["runtimes"])
     if "default_shm_size" in flags:
         flags["default_shm_size"] = size("--default-shm-size", flags["default_shm_size"])
     from_file = _read_file(file or DEFAULT_CONFIG_FILE, required=file is not None)
@@ -107,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         ("tlscert", "the daemon's TLS certificate"),
         ("tlskey", "the daemon's TLS key"),
         ("default-shm-size", "default size of /dev/shm"),
+        ("default-runtime", "runtime of containers that name none (default scow)"),
     ):
         add(f"--{name}", metavar="VALUE", help=text)
     add("-l", "--log-level", choices=_LEVELS)
@@ -122,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         ("default-ulimit", "default_ulimits"),
         ("default-address-pool", "default_address_pools"),
         ("label", "labels"),
+        ("add-runtime", "runtimes"),
     ):
         add(f"--{name}", dest=target, action="append", metavar="VALUE")
     add("-D", "--debug", action="store_true")
@@ -161,6 +169,8 @@ def _convert(path: str, key: str, value: object, default: object) -> object:
     """A JSON value as the field's type."""
     if key == "default-address-pools" and isinstance(value, list):
         return tuple(_checked_pool(item) for item in value)
+    if key == "runtimes":
+        return runtimes.of_file(value)
     if key == "default-ulimits" and isinstance(value, dict):
         return tuple(f"{name}={item['Soft']}:{item['Hard']}" for name, item in value.items())
     if key == "default-shm-size" and isinstance(value, str):
@@ -224,6 +234,7 @@ def _check(config: Config) -> Config:
     for word in config.default_ulimits:
         if not re.fullmatch(r"[a-z]+=-?\d+(:-?\d+)?", word):
             raise InvalidArgument(f"default-ulimit: {word!r} is not NAME=SOFT[:HARD]")
+    runtimes.check_default(config.runtimes, config.default_runtime)
     from scow.logs import validation
 
     validation.validate(config.log_driver, config.log_opts)

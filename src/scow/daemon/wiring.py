@@ -125,6 +125,8 @@ def _settings(config: Config) -> Settings:
         dns_search=config.dns_search,
         dns_options=config.dns_opts,
         debug=config.debug,
+        runtimes=config.runtimes,
+        default_runtime=config.default_runtime,
     )
 
 

@@ -9,6 +9,7 @@ from scow.engine.ports import ImageStore, Networking, Snapshots, Supervisor
 from scow.engine.registry import ContainerRegistry
 from scow.engine.sampler import Sampler
 from scow.model.container import Container
+from scow.model.runtime import NATIVE, Runtime
 from scow.volumes.local import LocalVolumes
 
 
@@ -32,6 +33,8 @@ class Settings:
     dns_search: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()
     debug: bool = False
+    runtimes: dict[str, Runtime] = field(default_factory=dict)
+    default_runtime: str = NATIVE
 
 
 @dataclass(frozen=True, slots=True)

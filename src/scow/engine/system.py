@@ -2,11 +2,15 @@
 
 import os
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from scow import __version__
+from scow.engine import runtimes
 from scow.engine.context import Engine
 from scow.engine.spec.build import find_init
+from scow.model.runtime import NATIVE, Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,12 @@ class SystemInfo:
     event_listeners: int
     system_time: int
     host_changes: tuple[str, ...] = ()
+    runtimes: Mapping[str, Runtime] = field(default_factory=dict)
+    runtime_features: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    default_runtime: str = NATIVE
 
 
-def info(engine: Engine) -> SystemInfo:
+async def info(engine: Engine) -> SystemInfo:
     """As things are now; reads a few files of /proc and /etc."""
     states = Counter(entry.container.status.state for entry in engine.containers)
     running, paused = states["running"], states["paused"]
@@ -56,6 +63,7 @@ def info(engine: Engine) -> SystemInfo:
     machine = os.uname()
     settings = engine.settings
     version = cgroup_version()
+    programs = runtimes.known(settings)
     return SystemInfo(
         id=engine.id,
         name=machine.nodename,
@@ -89,6 +97,9 @@ def info(engine: Engine) -> SystemInfo:
         event_listeners=engine.events.listeners,
         system_time=engine.clock(),
         host_changes=tuple(engine.networking.host_changes()),
+        runtimes=programs,
+        runtime_features=await runtimes.features(programs),
+        default_runtime=settings.default_runtime,
     )
 
 

@@ -20,6 +20,7 @@ NAMES: tuple[str, ...] = tuple(
 _BIT = {name: 1 << number for number, name in enumerate(NAMES)}
 SYS_ADMIN = _BIT["CAP_SYS_ADMIN"]
 MKNOD = _BIT["CAP_MKNOD"]
+SYS_RESOURCE = _BIT["CAP_SYS_RESOURCE"]
 
 
 @dataclass(frozen=True, slots=True)

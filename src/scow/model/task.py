@@ -53,6 +53,7 @@ class TaskSpec:
     {"type": "overlay", "source": "overlay", "options": ["lowerdir=a:b", "upperdir=…", "workdir=…"]} or a bind.
     netns: an open fd of the network namespace to enter, or None when the spec's namespaces say it all.
     keep: fds that the monitor holds open as long as the container lives (reserved host ports).
+    runtime: an external runtime's path and arguments; nothing for scow's own.
     exit_path: the file of the exit record; with durable_exit it survives a power cut, too.
     sockets are duplicated; the caller keeps and closes its own.
     """
@@ -63,6 +64,7 @@ class TaskSpec:
     log: LogTarget
     exit_path: str
     durable_exit: bool = True
+    runtime: Sequence[str] = ()
     terminal: bool = False
     open_stdin: bool = False
     stdin_once: bool = False

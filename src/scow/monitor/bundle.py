@@ -2,6 +2,7 @@
 
 config.json   the runtime-spec document                                     written by the daemon
 seccomp.bpf   the compiled filter, if there is one (an annotation names it) written by the daemon
+oci           the bundle of an external runtime, see runtime/external       made by the monitor
 task.json     see `Bundle`                                                  written by the daemon, last
 lock          flock'ed by the monitor as long as it lives                   made by the daemon
 started       {"pid", "started_at"}: the container's init has been executed written by the monitor
@@ -31,6 +32,7 @@ class Bundle:
     """What task.json says; the fields are those of the engine's TaskSpec. cgroup is the spec's cgroupsPath.
 
     durable_exit is False for a container that is removed when it has ended: its end is told before all is tidied up.
+    runtime: an external runtime's path and arguments, nothing for scow's own.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Bundle:
     stdin_once: bool
     console_size: tuple[int, int]
     durable_exit: bool = True
+    runtime: Sequence[str] = ()
 
 
 def fields(bundle: Bundle) -> dict[str, Any]:
@@ -62,9 +65,17 @@ def read(directory: int) -> Bundle:
     except (TypeError, ValueError, KeyError) as error:
         raise DataLoss(f"{TASK} is not a task: {error}") from error
     texts = (bundle.id, bundle.log_driver, bundle.log_path, bundle.exit_path, bundle.cgroup)
-    if not all(isinstance(text, str) for text in texts) or not isinstance(bundle.rootfs, list):
+    if (
+        not all(isinstance(text, str) for text in texts)
+        or not isinstance(bundle.rootfs, list)
+        or not _is_command(bundle.runtime)
+    ):
         raise DataLoss(f"{TASK} is not a task")
     return bundle
+
+
+def _is_command(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)
 
 
 def read_spec(directory: int) -> Spec:

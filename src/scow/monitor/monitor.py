@@ -341,6 +341,10 @@ class Monitor:
 
     def _remove(self, made: cgroup.Cgroup) -> None:
         try:
+            self._steps.release(self._directory, self.bundle)
+        except (OSError, ScowError) as error:
+            self.trouble(f"the runtime does not let go of the container: {error}")
+        try:
             made.remove()
         except (OSError, ScowError) as error:
             self.trouble(f"cgroup {self.bundle.cgroup} cannot be removed: {error}")

@@ -3,13 +3,13 @@
 import signal
 from typing import Protocol
 
-from scow.errors import ScowError
-from scow.linux import cgroup, libc
+from scow.linux import libc
 from scow.monitor import bundle, wire
 from scow.monitor.starter import Started, Work
-from scow.oci.runtime import Process, Spec
-from scow.runtime.execute import execute
-from scow.runtime.launch import Launched, launch
+from scow.oci.runtime import Process
+from scow.runtime.contract import Launched, Runtime
+from scow.runtime.external.container import External
+from scow.runtime.native import Native
 
 
 class Steps(Protocol):
@@ -25,29 +25,26 @@ class Steps(Protocol):
         and the console's size, and the descriptors 0, 1, 2 (none for a terminal).
         """
 
+    def release(self, directory: int, task: bundle.Bundle) -> None:
+        """The container's init has ended: let go of what is kept of it, but for its cgroup. Raises ScowError."""
+
 
 class RuntimeSteps:
-    """By scow's own runtime. `init` also makes the cgroup, and removes it when the start fails."""
+    """By the runtime that the task asks for: scow's own or an external one."""
 
     def init(self) -> Work:
         def work(peer: wire.Peer) -> Started:
             directory, netns = receive_init(peer)
             task = bundle.read(directory)
-            spec = bundle.read_spec(directory)
-            made = cgroup.create(task.cgroup, _resources(spec))
+            runtime = _runtime(directory, task)
             try:
+                runtime.prepare(bundle.read_spec(directory), task.rootfs, netns)
                 _, fds = wire.receive(peer, wait=True)
-                stdio = (fds[0], fds[1], fds[2]) if fds else None
-                launched = launch(
-                    spec, task.rootfs, cgroup=made, netns=netns, stdio=stdio, console_size=task.console_size
-                )
+                launched = runtime.launch((fds[0], fds[1], fds[2]) if fds else None, task.console_size)
                 _write_started(directory, launched)
                 return _started(launched)
             except BaseException:
-                try:
-                    made.remove()
-                except (OSError, ScowError):
-                    pass  # the supervisor buries it
+                runtime.abandon()
                 raise
 
         return work
@@ -56,14 +53,23 @@ class RuntimeSteps:
         def work(peer: wire.Peer) -> Started:
             _let_go(peer.fileno(), directory)
             spec = bundle.read_spec(directory)
-            group = cgroup.open(task.cgroup)
+            runtime = _runtime(directory, task)
             message, fds = wire.receive(peer, wait=True)
             process: Process = message["process"]
             height, width = message["size"]
             stdio = (fds[0], fds[1], fds[2]) if fds else None
-            return _started(execute(init, spec, process, cgroup=group, stdio=stdio, console_size=(height, width)))
+            return _started(runtime.execute(init, spec, process, stdio, (height, width)))
 
         return work
+
+    def release(self, directory: int, task: bundle.Bundle) -> None:
+        _runtime(directory, task).release()
+
+
+def _runtime(directory: int, task: bundle.Bundle) -> Runtime:
+    if task.runtime:
+        return External(task.runtime, task.id, task.cgroup, directory)
+    return Native(task.cgroup)
 
 
 def _let_go(*keep: int) -> None:
@@ -95,9 +101,3 @@ def _write_started(directory: int, launched: Launched) -> None:
         bundle.write(directory, bundle.STARTED, text)
     except OSError:
         pass  # a daemon that finds the monitor dead then takes the task for one that never ran, and buries it as well
-
-
-def _resources(spec: Spec) -> Spec:
-    linux = spec.get("linux")
-    resources = linux.get("resources") if isinstance(linux, dict) else None
-    return resources if isinstance(resources, dict) else {}

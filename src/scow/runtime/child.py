@@ -236,7 +236,7 @@ def _execute(
     streams = job.stdio or (job.terminal,) * 3
     if job.stdio is None:
         libc.ioctl(job.terminal, _TIOCSCTTY, 0)
-    _place_streams(streams)
+    place_streams(streams)
     path = lookup.find_executable(arguments[0], environment.get(b"PATH"))
     os.umask(int((job.process.get("user") or {}).get("umask", 0o022)))
     libc.restore_signals()
@@ -257,7 +257,7 @@ def _execute(
         os._exit(1)
 
 
-def _place_streams(streams: tuple[int, ...]) -> None:
+def place_streams(streams: tuple[int, ...]) -> None:
     """Make the given fds 0, 1 and 2, also when they overlap with these numbers."""
     high = [os.dup(fd) if fd < 3 else fd for fd in streams]
     while any(fd < 3 for fd in high):

@@ -7,7 +7,8 @@ from scow.linux import libc
 from scow.linux.cgroup import Cgroup
 from scow.oci.runtime import Process, Spec
 from scow.runtime import child
-from scow.runtime.launch import Launched, make_job, start
+from scow.runtime.contract import Launched
+from scow.runtime.launch import make_job, start
 
 _KINDS = {
     libc.CLONE_NEWUSER: "user",

@@ -43,8 +43,17 @@ def start_failure(stage: str, number: int, text: str, *, execute: bool = False) 
         text = f"{text}: {error_text(number)}" if text else error_text(number)
     if stage == RAW:
         return StartFailure(text)
-    message = (_EXEC if execute else _CREATE) + ("error during container init: " if stage == INIT else "")
-    message += f"{text}: unknown"
+    return _sentence((_EXEC if execute else _CREATE) + ("error during container init: " if stage == INIT else ""), text)
+
+
+def external_failure(verb: str, text: str) -> StartFailure:
+    """The error for the user of another runtime's failed verb (create, start, exec), whose own words are `text`."""
+    before = "failed to create task for container: failed to create shim task: " if verb == "create" else ""
+    return _sentence(f"{before}OCI runtime {verb} failed: ", text)
+
+
+def _sentence(before: str, text: str) -> StartFailure:
+    message = f"{before}{text}: unknown"
     if "not a directory" in text:
         message += _DIRECTORY_HINT
     elif "is a directory" in text:

@@ -63,9 +63,14 @@ class Job:
 
     def explicit(self) -> frozenset[str]:
         """Names of limits that must not be skipped."""
-        value = (self.spec.get("annotations") or {}).get(EXPLICIT) or ()
-        names: Iterable[str] = value.split(",") if isinstance(value, str) else value
-        return frozenset(name.strip().lower().removeprefix("rlimit_") for name in names)
+        return explicit_limits(self.spec)
+
+
+def explicit_limits(spec: Spec) -> frozenset[str]:
+    """Names of limits that the user asked for: rlimits without their prefix, oom_score_adj."""
+    value = (spec.get("annotations") or {}).get(EXPLICIT) or ()
+    names: Iterable[str] = value.split(",") if isinstance(value, str) else value
+    return frozenset(name.strip().lower().removeprefix("rlimit_") for name in names)
 
 
 _FLAGS = {

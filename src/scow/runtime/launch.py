@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from scow.errors import Internal, InvalidArgument
@@ -12,19 +11,9 @@ from scow.linux import capabilities, cgroup_v1, libc
 from scow.linux.cgroup import Cgroup, is_v2
 from scow.oci.runtime import Mount, Process, Spec
 from scow.runtime import channel, child, seccomp
+from scow.runtime.contract import Launched
 from scow.runtime.failure import INIT, start_failure
 from scow.runtime.job import Job, namespaces, refuse_host_sysctls, refuse_unsupported
-
-
-@dataclass(frozen=True, slots=True)
-class Launched:
-    """A process that has executed its program. pid: the host's; pidfd and console (the pty's master) belong to the
-    caller; started_at: Unix nanoseconds."""
-
-    pid: int
-    pidfd: int
-    console: int | None
-    started_at: int
 
 
 def warm() -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from typing import Any
 
 from scow.errors import InvalidArgument
 from scow.linux import libc
@@ -56,6 +57,18 @@ def set_limits(job: Job) -> None:
                 raise Failed(INIT, error.errno or 0, text) from None
             _, most = libc.get_limit(number)
             libc.set_limit(number, min(soft, most), min(hard, most))
+
+
+def lowered(item: dict[str, Any], asked_for: frozenset[str], allowed: bool) -> dict[str, Any]:
+    """An rlimit of a spec as it can be granted; `allowed`: whether limits may be raised. For a runtime that knows no
+    defaults: one that was asked for by name stays as it is, and so does one that is not known.
+    """
+    name = str(item.get("type", "")).lower().removeprefix("rlimit_")
+    number = _NUMBERS.get(name)
+    if allowed or number is None or name in asked_for:
+        return item
+    _, most = libc.get_limit(number)
+    return {**item, "soft": min(_value(item, "soft"), most), "hard": min(_value(item, "hard"), most)}
 
 
 def _value(item: dict[str, int], key: str) -> int:

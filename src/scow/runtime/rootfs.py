@@ -7,7 +7,7 @@ own mount namespace, before the root is changed: host paths in the spec still me
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from scow.linux import libc, mounts, paths
 from scow.oci.runtime import Mount
@@ -30,7 +30,7 @@ def build(job: Job) -> None:
     copies = [_open_source(job, mount, options) for mount, options in wanted]
     job.trying("making the mount tree private")
     libc.mount("", "/", "", libc.MS_REC | libc.MS_PRIVATE)
-    _attach_root(job)
+    job.root = mount_root(job.rootfs, job.root_path, job.trying)
     for (mount, options), copy in zip(wanted, copies, strict=True):
         _mount_one(job, mount, options, copy)
     if job.proc < 0 and job.linux.get("sysctl"):
@@ -49,26 +49,29 @@ def _open_source(job: Job, mount: Mount, options: mounts.Options) -> int:
     return mounts.copy(source, recursive=options.bind == 2)
 
 
-def _attach_root(job: Job) -> None:
-    job.trying(f"error preparing the root filesystem at {job.root_path}")
-    target = libc.open_at(libc.AT_FDCWD, job.root_path, libc.O_PATH | os.O_DIRECTORY)
-    for mount in job.rootfs:
+def mount_root(rootfs: Sequence[Mount], path: str, trying: Callable[[str], None]) -> int:
+    """Mount `rootfs` at `path`, in order; an fd of the root. `trying` is told what an OSError is about."""
+    trying(f"error preparing the root filesystem at {path}")
+    target = libc.open_at(libc.AT_FDCWD, path, libc.O_PATH | os.O_DIRECTORY)
+    root = -1
+    for mount in rootfs:
         words = mount.get("options") or ()
         options = mounts.parse(words)
-        job.trying(f"error mounting {mount.get('type')} as root filesystem")
+        trying(f"error mounting {mount.get('type')} as root filesystem")
         if mount.get("type") == "overlay":
-            job.root, attached = mounts.overlay(words, job.root_path)
+            root, attached = mounts.overlay(words, path)
             if attached:
                 continue
         elif options.bind or mount.get("type") == "bind":
-            job.root = mounts.copy(str(mount["source"]), recursive=options.bind == 2)
-            mounts.adjust(job.root, options)
+            root = mounts.copy(str(mount["source"]), recursive=options.bind == 2)
+            mounts.adjust(root, options)
         else:
-            job.root = mounts.new(str(mount["type"]), options.data, options.attributes, str(mount.get("source") or ""))
-        libc.move_mount(job.root, target)
-    if job.root < 0:
+            root = mounts.new(str(mount["type"]), options.data, options.attributes, str(mount.get("source") or ""))
+        libc.move_mount(root, target)
+    if root < 0:
         raise Failed(INIT, 0, "no root filesystem was given")
     os.close(target)
+    return root
 
 
 def _mount_one(job: Job, mount: Mount, options: mounts.Options, copy: int) -> None:

@@ -155,6 +155,7 @@ def bundle_of(spec: TaskSpec) -> bundle.Bundle:
         stdin_once=spec.stdin_once,
         console_size=spec.console_size,
         durable_exit=spec.durable_exit,
+        runtime=list(spec.runtime),
     )
 
 

@@ -91,7 +91,9 @@ class Supervisor:
         forking = spawn(self._zygote.fork(theirs), f"fork-{spec.id[:12]}", awaited=True)
         await asyncio.sleep(0)  # the request goes out: the zygote forks while the directory is made
         try:
-            document, program = await self._filters.take(spec.spec, f"{self._root}/{spec.id}/{FILTER}")
+            document, program = spec.spec, b""
+            if not spec.runtime:
+                document, program = await self._filters.take(document, f"{self._root}/{spec.id}/{FILTER}")
             directory = TaskDirectory.create(self._root, spec, {CONFIG: encode(document), FILTER: program})
         except BaseException:
             connection.close()

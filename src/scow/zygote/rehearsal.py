@@ -139,6 +139,9 @@ class _Steps:
     def execute(self, directory: int, task: bundle.Bundle, init: int) -> Work:
         raise NotImplementedError
 
+    def release(self, directory: int, task: bundle.Bundle) -> None:
+        """Nothing is kept."""
+
 
 def _act(stdin: int, stdout: int, stderr: int) -> None:
     try:

@@ -14,8 +14,9 @@ from typing import Any
 from scow.linux import cgroup
 from scow.linux.cgroup import Cgroup
 from scow.runtime import seccomp
+from scow.runtime.contract import Launched
 from scow.runtime.execute import execute
-from scow.runtime.launch import Launched, launch
+from scow.runtime.launch import launch
 from tests.harness import scratch
 
 BUSYBOX = "/bin/busybox"

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from scow.background import complete, spawn
 from scow.build.request import Execution
+from scow.engine import runtimes
 from scow.engine.containers import create, diff, files, start, validate
 from scow.engine.context import Engine
 from scow.engine.networks import name_files, wishes
@@ -117,6 +118,7 @@ class ContainerRunner:
                 log=LogTarget("none"),
                 exit_path=f"{files.directory(engine, container.id)}/exit.json",
                 durable_exit=False,
+                runtime=runtimes.command(engine.settings, container.host.runtime),
                 netns=sandbox.netns if sandbox else None,
                 attachments=(Attachment(output),),
             )

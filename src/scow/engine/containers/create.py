@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from scow.engine import runtimes
 from scow.engine.containers import files, happenings, mounting, names, validate
 from scow.engine.context import Engine
 from scow.engine.networks import wishes
@@ -39,6 +40,7 @@ async def create(engine: Engine, request: CreateRequest) -> Created:
     """A container in state created; when this returns it survives anything. On an error nothing is left."""
     host = defaults(engine, request.host)
     validate.check(request.config, host)
+    runtimes.check(engine.settings, host.runtime)
     image = _image(engine, request)
     host = resolve_modes(engine, host)
     container_id = secrets.token_hex(32)
@@ -115,7 +117,7 @@ def defaults(engine: Engine, host: HostConfig) -> HostConfig:
         cgroupns_mode=host.cgroupns_mode or "private",
         network_mode=host.network_mode or "default",
         restart_policy=host.restart_policy if host.restart_policy.name else RestartPolicy(),
-        runtime=host.runtime or "scow",
+        runtime=host.runtime or settings.default_runtime,
     )
 
 

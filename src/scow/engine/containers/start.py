@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from scow.background import spawn
+from scow.engine import runtimes
 from scow.engine.containers import ending, files, happenings, health, mounting
 from scow.engine.context import Engine
 from scow.engine.networks import name_files, wishes
@@ -88,6 +89,7 @@ async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], und
             open_stdin=container.config.open_stdin,
             stdin_once=container.config.stdin_once,
             console_size=container.host.console_size,
+            runtime=runtimes.command(engine.settings, container.host.runtime),
             netns=sandbox.netns if sandbox else None,
             keep=tuple(sandbox.reserved) if sandbox else (),
             attachments=tuple(pending),

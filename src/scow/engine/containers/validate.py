@@ -123,8 +123,6 @@ def _check_modes(host: HostConfig) -> None:
         shared = mode.startswith("container:") and len(mode) > 10 and kind in ("IPC", "PID")
         if mode not in words and not shared:
             raise InvalidArgument(f"invalid {kind} mode: {mode}")
-    if host.runtime not in ("", "scow"):
-        raise InvalidArgument(f"unknown or invalid runtime name: {host.runtime}")
     if host.privileged and host.userns_mode not in ("", "host"):
         raise InvalidArgument(
             "privileged mode is incompatible with user namespaces.  "

@@ -36,7 +36,7 @@ async def version(call: Call) -> None:
 
 async def info(call: Call) -> None:
     """GET /info"""
-    call.send(show_info(system.info(call.engine)))
+    call.send(show_info(await system.info(call.engine)))
 
 
 async def events(call: Call) -> None:

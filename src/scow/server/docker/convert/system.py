@@ -1,15 +1,19 @@
 """Version and info: domain to wire."""
 
+import json
 import platform
 
 from scow.api import system as wire
 from scow.api.values import UNSET
 from scow.engine.builds.cache import CacheItem
 from scow.engine.system import SystemInfo
+from scow.model.runtime import NATIVE
 from scow.server.docker.convert.times import rfc3339
 from scow.server.docker.version import MAXIMUM_TEXT, MINIMUM_TEXT
 
 _GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}
+_FEATURES = "org.opencontainers.runtime-spec.features"
+_RUNC_COMMIT = "org.opencontainers.runc.commit"
 _INDEX = "https://index.docker.io/v1/"
 
 
@@ -52,10 +56,23 @@ def _registries(info: SystemInfo) -> wire.RegistrySettings:
     return wire.RegistrySettings(None, None, ranges, index, list(info.registry_mirrors) or None)
 
 
+def _runtimes(info: SystemInfo) -> dict[str, wire.Runtime]:
+    shown = {NATIVE: wire.Runtime(NATIVE)}
+    for name, runtime in info.runtimes.items():
+        told = info.runtime_features.get(name)
+        shown[name] = wire.Runtime(
+            runtime.path,
+            list(runtime.arguments) or UNSET,
+            UNSET if told is None else {_FEATURES: json.dumps(told, separators=(",", ":"))},
+        )
+    return dict(sorted(shown.items()))
+
+
 def show_info(info: SystemInfo) -> wire.Info:
     """GET /info."""
     old_cgroups = info.cgroup_version == "1"
     commit = wire.Commit("", "")
+    runc = str((info.runtime_features.get("runc", {}).get("annotations") or {}).get(_RUNC_COMMIT, ""))
     return wire.Info(
         ID=info.id,
         Containers=info.containers,
@@ -104,14 +121,14 @@ def show_info(info: SystemInfo) -> wire.Info:
         Labels=list(info.labels),
         ExperimentalBuild=False,
         ServerVersion=info.version,
-        Runtimes={"scow": wire.Runtime("scow")},
-        DefaultRuntime="scow",
+        Runtimes=_runtimes(info),
+        DefaultRuntime=info.default_runtime,
         Swarm=wire.SwarmInfo(),
         LiveRestoreEnabled=True,
         Isolation="",
         InitBinary=info.init_binary,
         ContainerdCommit=commit,
-        RuncCommit=commit,
+        RuncCommit=wire.Commit(runc, runc),
         InitCommit=commit,
         SecurityOptions=list(info.security_options),
         ProductLicense=UNSET,

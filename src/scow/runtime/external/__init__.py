@@ -1,0 +1,1 @@
+"""External OCI runtimes (runc, crun): the second implementation of runtime.contract.Runtime."""
