@@ -5,7 +5,6 @@ import select
 import signal
 import time
 from collections.abc import Callable
-from types import FrameType
 
 IN = select.POLLIN
 OUT = select.POLLOUT
@@ -40,13 +39,13 @@ class Loop:
         self._timers.append((time.monotonic() + seconds, call))
 
     def on_children(self, call: Callable[[], None]) -> None:
-        """Call whenever children of this process have ended."""
+        """Call whenever children of this process have ended. SIGCHLD has a handler already, which need do nothing: the
+        zygote's. (To ask for it costs a hundred kilobytes of every monitor: `signal` makes an enumeration of the answer.)
+        """
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._children = call
         self.watch(self._wake_read, IN, self._child_ended)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        if not callable(signal.getsignal(signal.SIGCHLD)):  # the zygote has done it already
-            signal.signal(signal.SIGCHLD, _ignore)
 
     def _child_ended(self, _: int) -> None:
         try:
@@ -82,7 +81,3 @@ class Loop:
             os.close(self._wake_read)
             os.close(self._wake_write)
             self._wake_read = self._wake_write = -1
-
-
-def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """A handler must exist for the signal to be written to the wakeup fd."""

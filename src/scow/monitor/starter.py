@@ -6,7 +6,6 @@ Meanwhile the monitor goes on serving.
 """
 
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,7 +35,7 @@ class Starter:
         """Fork. `work(peer)` runs in the child; when it raises, nothing of its doing is left."""
         self._loop = loop
         self._done: Callable[[Outcome], None] | None = done
-        ours, theirs = _pair()
+        ours, theirs = wire.pair()
         self.pid = os.fork()
         if not self.pid:
             ours.close()
@@ -114,8 +113,3 @@ def _run(work: Work, peer: wire.Peer) -> None:
             wire.send(peer, {"pid": started.pid, "started_at": started.started_at}, fds)
     finally:
         os._exit(0)
-
-
-def _pair() -> tuple[wire.Peer, wire.Peer]:
-    first, second = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    return first, second

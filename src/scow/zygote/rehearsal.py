@@ -57,7 +57,7 @@ def _is_open(fd: int) -> bool:
 def _play(scratch: str) -> None:
     """One container: a daemon asks for its start, says hello and sends a client, whose stdin ends it."""
     _make(scratch)
-    daemon, monitor = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    daemon, monitor = wire.pair()
     player = os.fork()
     if not player:
         _play_daemon(daemon, scratch)
@@ -71,7 +71,7 @@ def _play(scratch: str) -> None:
             pass
 
 
-def _play_daemon(daemon: socket.socket, path: str) -> None:
+def _play_daemon(daemon: wire.Peer, path: str) -> None:
     """The other side, in a process of its own. Never returns."""
     try:
         signal.alarm(_PATIENCE)
@@ -96,7 +96,7 @@ def _play_daemon(daemon: socket.socket, path: str) -> None:
         os._exit(0)
 
 
-def _ask(daemon: socket.socket, message: wire.Message, fds: tuple[int, ...] = ()) -> None:
+def _ask(daemon: wire.Peer, message: wire.Message, fds: tuple[int, ...] = ()) -> None:
     wire.send(daemon, message, fds)
     wire.receive(daemon, wait=True)
 
