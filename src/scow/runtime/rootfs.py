@@ -34,7 +34,7 @@ def build(job: Job) -> None:
     for (mount, options), copy in zip(wanted, copies, strict=True):
         _mount_one(job, mount, options, copy)
     if job.proc < 0 and job.linux.get("sysctl"):
-        job.proc = mounts.new("proc", (), 0, "proc")
+        job.proc = _new_proc(job, mounts.Options(), "proc")
         _write_sysctls(job)
     devices.create(job)
     _make_cwd(job)
@@ -159,6 +159,8 @@ def _new_mount(job: Job, kind: str, source: str, options: mounts.Options, target
     data = options.data
     if kind == "cgroup":
         return _cgroup_mount(job, options)
+    if kind == "proc":
+        return _new_proc(job, options, source)
     if kind == "tmpfs" and target >= 0 and not any(key == "mode" for key, _ in data):
         data = (*data, ("mode", f"{stat.S_IMODE(os.fstat(target).st_mode):o}"))
     try:
@@ -170,6 +172,33 @@ def _new_mount(job: Job, kind: str, source: str, options: mounts.Options, target
     copy = mounts.copy("/sys", recursive=True)
     libc.mount_setattr(copy, set=options.attributes | libc.MOUNT_ATTR_RDONLY, recursive=True)
     return copy
+
+
+def _new_proc(job: Job, options: mounts.Options, source: str) -> int:
+    """procfs of the container's pid namespace.
+
+    The kernel takes the one that the calling process was born in. Where the namespace is joined that is still the host's:
+    a child that is born inside makes the mount, in our table of descriptors.
+    """
+    if not job.two_steps:
+        return mounts.new("proc", options.data, options.attributes, source)
+    told, tell = os.pipe2(os.O_CLOEXEC)
+    pid, pidfd = libc.clone(libc.CLONE_FILES)
+    if not pid:
+        try:
+            os.write(tell, b"%d" % mounts.new("proc", options.data, options.attributes, source))
+        except OSError as error:
+            os.write(tell, b"-%d" % (error.errno or errno.EIO))
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    os.close(pidfd)
+    os.close(tell)
+    number = int(os.read(told, 16) or -errno.EIO)
+    os.close(told)
+    if number < 0:
+        raise libc.failure(-number, "proc")
+    return number
 
 
 def _cgroup_mount(job: Job, options: mounts.Options) -> int:

@@ -117,6 +117,11 @@ def test_joined_namespaces(area: Area) -> None:
         assert os.stat(f"/proc/{first.pid}/ns/{name}").st_ino == os.stat(f"/proc/{second.pid}/ns/{name}").st_ino
     assert os.stat(f"/proc/{first.pid}/ns/mnt").st_ino != os.stat(f"/proc/{second.pid}/ns/mnt").st_ino
     assert "sleep 100" in second.execute(["ps"]).out
+    seen = second.execute(
+        ["cat", "/proc/self/status", "/proc/1/cmdline"]
+    ).out  # its own namespace's procfs, not the host's
+    assert seen.endswith("sleep\x00100\x00") and "NSpid:\t" in seen
+    assert str(os.getpid()) not in second.execute(["ls", "/proc"]).out.split()
     assert int(open(f"/proc/{second.pid}/status").read().split("PPid:")[1].split()[0]) == os.getpid()
     second.kill()
     first.kill()
