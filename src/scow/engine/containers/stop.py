@@ -60,11 +60,17 @@ async def halt(engine: Engine, entry: Entry, timeout: int | None, number: int | 
                 happenings.publish(engine, container, "kill", signal="9")
     except NotFound:
         pass  # it ended by itself just now
+    await ended(entry, exited)
+    happenings.publish(engine, container, "stop")
+
+
+async def ended(entry: Entry, exited: "asyncio.Future[int]") -> None:
+    """Wait for the exit of a container that was killed; `exited` is among its entry's exits. Timeout after a while."""
     await asyncio.wait((exited,), timeout=_KILL_PATIENCE)
     if not exited.done():
         entry.exits.remove(exited)
-        raise Timeout(f"container {container.name}: tried to kill container, but did not receive an exit event")
-    happenings.publish(engine, container, "stop")
+        name = entry.container.name
+        raise Timeout(f"container {name}: tried to kill container, but did not receive an exit event")
 
 
 async def mark_stopped(engine: Engine, entry: Entry) -> None:
