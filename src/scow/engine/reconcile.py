@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 from scow.background import spawn
@@ -41,8 +42,9 @@ async def reconcile(engine: Engine) -> None:
         spawn(asyncio.to_thread(files.delete, gone), "sweep")
     engine.snapshots.sweep({entry.container.id: entry.container.layers for entry in engine.containers})
     await engine.volumes.let_strangers_go()
+    boots: dict[str, asyncio.Task[None]] = {}
     for entry in restart:
-        spawn(_start_again(engine, entry), f"boot-{entry.container.id[:12]}")
+        boots[entry.container.id] = spawn(_start_again(engine, entry, boots), f"boot-{entry.container.id[:12]}")
 
 
 async def _bring_up_network(engine: Engine, tasks: "dict[str, Task | ExitStatus]") -> None:
@@ -138,7 +140,11 @@ async def _end_unknown(engine: Engine, container_id: str, task: "Task | ExitStat
     await engine.supervisor.forget(container_id)
 
 
-async def _start_again(engine: Engine, entry: Entry) -> None:
+async def _start_again(engine: Engine, entry: Entry, boots: Mapping[str, "asyncio.Task[None]"]) -> None:
+    """Those that it is linked to come first, as with Docker."""
+    before = {boots[link.container_id] for link in entry.container.status.links if link.container_id in boots}
+    if before:
+        await asyncio.wait(before, timeout=_PATIENCE)
     async with entry.lock:
         if entry.task is not None or entry.removing:
             return

@@ -101,13 +101,18 @@ class ContainerRegistry:
         return self._entries.get(container_id)
 
     def find(self, name: str) -> Entry:
-        """By full id, then name (with or without a leading slash), then unambiguous id prefix, as Docker does."""
+        """By full id, then name (with or without a leading slash; also PARENT/ALIAS of a link), then unambiguous id prefix,
+        as Docker does.
+        """
         entry = self._entries.get(name)
         if entry is not None:
             return entry
         owner = self._names.get(name.removeprefix("/"))
         if owner is not None and owner in self._entries:
             return self._entries[owner]
+        linked = self._linked(name.removeprefix("/"))
+        if linked is not None:
+            return linked
         if not name:
             raise InvalidArgument("container name or id is empty")
         matches = [entry for id_, entry in self._entries.items() if id_.startswith(name)]
@@ -116,6 +121,13 @@ class ContainerRegistry:
         if matches:
             raise InvalidArgument(f"Multiple IDs found with provided prefix: {name}")
         raise NotFound(f"No such container: {name}")
+
+    def _linked(self, name: str) -> Entry | None:
+        """PARENT/ALIAS: the container that a link leads to."""
+        parent, _, alias = name.partition("/")
+        entry = self._entries.get(self._names.get(parent, "")) if alias else None
+        links = entry.container.status.links if entry is not None else ()
+        return next((self._entries.get(link.container_id) for link in links if link.alias == alias), None)
 
     def reserve(self, name: str, container_id: str) -> None:
         """Take a name for a container that is being made or renamed."""

@@ -101,12 +101,22 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Another container on the default bridge that this one calls `alias`. name: the other one's when the link was made."""
+
+    alias: str
+    container_id: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HostConfig:
     """The host side of a container: limits, privilege, mounts, network mode.
 
     network_mode: bridge (also "default"), none, host, container:<id>, or a network's name. Modes of namespaces: "" is
     the default, "host", "private", "shareable", "container:<id>". shown_empty: names of list options that a client gave
-    as empty lists; fronts show them so instead of as absent. health_on_failure: see model/health.py (ACTIONS).
+    as empty lists; fronts show them so instead of as absent. health_on_failure: see model/health.py (ACTIONS). links: as
+    they were asked for (`CONTAINER:ALIAS`); Status.links has what became of them.
     """
 
     mounts: tuple[MountRequest, ...] = ()
@@ -149,6 +159,7 @@ class HostConfig:
     runtime: str = ""
     annotations: dict[str, str] = field(default_factory=dict)
     health_on_failure: str = ""
+    links: tuple[str, ...] = ()
     shown_empty: tuple[str, ...] = ()
 
 
@@ -156,7 +167,8 @@ class HostConfig:
 class Status:
     """What a container is doing. `state`: created, running, paused, restarting, removing, exited, dead.
 
-    networks: where it is to be when it runs; None in records of an older scow: what its network mode says.
+    networks: where it is to be when it runs; None in records of an older scow: what its network mode says. links: those of
+    the default bridge.
     """
 
     state: str = "created"
@@ -173,6 +185,7 @@ class Status:
     sandbox_id: str = ""
     networks: tuple[EndpointWish, ...] | None = None
     health: Health | None = None
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,8 @@ class NetworkRequest:
 class EndpointWish:
     """A container is to be on a network (by name; before the first start what the user wrote: a name or an id).
 
-    network_id "" before the first start. gw_priority: the highest one has the default route.
+    network_id "" before the first start. gw_priority: the highest one has the default route. links: names of other
+    containers on the network with what this one alone calls them, as written (`CONTAINER:ALIAS`).
     """
 
     network: str
@@ -107,11 +108,14 @@ class EndpointWish:
     mac_address: str = ""
     aliases: tuple[str, ...] = ()
     gw_priority: int = 0
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A container's connection to one network; addresses are empty for host and none. interface: its name inside."""
+    """A container's connection to one network; addresses are empty for host and none. interface: its name inside. links:
+    as the wish has them.
+    """
 
     network_id: str
     network_name: str
@@ -126,6 +130,7 @@ class Endpoint:
     ipv6_gateway: str = ""
     interface: str = "eth0"
     gw_priority: int = 0
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,19 @@ _GATEWAY_WORD = "host-gateway"
 
 
 def hosts_text(
-    hostname: str, domainname: str, addresses: Sequence[str], extra_hosts: Sequence[str], gateway: str
+    hostname: str,
+    domainname: str,
+    addresses: Sequence[str],
+    extra_hosts: Sequence[str],
+    gateway: str,
+    linked: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """/etc/hosts: the fixed lines, the user's (`NAME:ADDRESS`, "host-gateway" stands for `gateway`), the container's own.
+    """/etc/hosts: the fixed lines, the user's (`NAME:ADDRESS`, "host-gateway" stands for `gateway`), those of `linked`
+    containers (address, names), the container's own.
 
     A host name with dots or a domain name gives two names, the full one first.
     """
-    lines = [*_HOSTS_HEAD, *(_extra_host(extra, gateway) for extra in extra_hosts)]
+    lines = [*_HOSTS_HEAD, *(_extra_host(extra, gateway) for extra in extra_hosts), *linked]
     full = f"{hostname}.{domainname}" if domainname else hostname
     short = full.partition(".")[0]
     names = full if short == full else f"{full} {short}"

@@ -1,7 +1,7 @@
 """The contract between networks and what answers for names on them (the resolver at 127.0.0.11 of every container)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -31,7 +31,8 @@ class NameClient:
     searched. forward: whether it has a way out: on internal networks alone nothing is asked outside (CVE-2024-29018).
     resolvers: whom to ask for other names; () for the host's own, asked from the host when they are at its loopback.
     bare: names of one label are asked outside, too; not so when the container's resolv.conf has ndots above 0
-    (`resolver.asks_bare_names`), for then the client goes on with its search list.
+    (`resolver.asks_bare_names`), for then the client goes on with its search list. links: by network id, what this container
+    alone calls others there: alias -> name.
     """
 
     container_id: str
@@ -40,6 +41,7 @@ class NameClient:
     forward: bool = True
     resolvers: tuple[str, ...] = ()
     bare: bool = True
+    links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class NameService(Protocol):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from scow.errors import ScowError
 from scow.model.network import Endpoint, Network, Tenant
+from scow.network import links
 from scow.network.names import NameClient, NameRecord, NameService
 from scow.network.resolver import RESOLVER
 
@@ -128,4 +129,5 @@ def _client(
         forward=any(not networks[one.network_id].internal for one in endpoints if one.network_id in networks),
         resolvers=tenant.dns,
         bare=tenant.bare_names,
+        links={one.network_id: links.aliases(one.links) for one in named if one.links},
     )

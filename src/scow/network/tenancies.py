@@ -14,7 +14,7 @@ from scow.errors import Forbidden, InvalidArgument, NotFound, ScowError, Unavail
 from scow.linux import conntrack
 from scow.model.network import Endpoint, EndpointWish, Places, Sandbox, Tenancy, Tenant
 from scow.model.ports import PublishedPort
-from scow.network import choice, portmap, request, sandbox
+from scow.network import choice, links, portmap, request, sandbox
 from scow.network.catalog import Catalog
 from scow.network.leases import Lease, LeaseDirectory
 from scow.network.naming import NameTable
@@ -401,6 +401,7 @@ def _endpoint(segment: Segment, wish: EndpointWish, plug: Plug) -> Endpoint:
         ipv6_gateway=str(place.gateway6) if place.gateway6 and place.routed else "",
         interface=plug.interface,
         gw_priority=wish.gw_priority,
+        links=wish.links,
     )
 
 
@@ -410,6 +411,7 @@ def _wanted(wish: EndpointWish) -> Wanted:
         address6 = IPv6Address(wish.ipv6) if wish.ipv6 else None
     except ValueError as error:
         raise InvalidArgument(f"invalid address: {error}") from None
+    links.aliases(wish.links)
     return Wanted(address, address6, check_mac(wish.mac_address))
 
 

@@ -205,3 +205,11 @@ def test_any_bytes_from_a_client(data: bytes) -> None:
     if isinstance(answer, Message):
         decision = decide(answer.questions[0], BOTH, zones(), 1)
         message.within(message.reply(answer, decision.rcode, decision.records), answer.udp_limit)
+
+
+def test_a_link_is_a_name_for_one_asker_on_one_network() -> None:
+    linked = Asker(BOTH.networks, links={ONE: {b"db": b"dnsa", b"dnsb": b"dnsa", b"later": b"nobody"}})
+    assert ask("DB", asker=linked) == ask("db.net1", asker=linked) == ["10.1.0.2"]
+    assert ask("db", asker=BOTH) == ask("db.net.two", asker=linked) == FORWARD
+    assert ask("dnsb", asker=linked) == ["10.1.0.2"]  # before the name that all know
+    assert ask("later", asker=linked) == FORWARD

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from scow.engine import runtimes
 from scow.engine.containers import files, happenings, mounting, names, validate
 from scow.engine.context import Engine
-from scow.engine.networks import wishes
+from scow.engine.networks import links, wishes
 from scow.errors import Conflict, InvalidArgument, NotFound
 from scow.model import health
 from scow.model.container import Container, ContainerConfig, HostConfig, LogConfig, Resources, RestartPolicy, Status
@@ -67,6 +67,7 @@ async def _make(
     command: tuple[str, ...],
     networks: tuple[EndpointWish, ...],
 ) -> Created:
+    linked = links.at_create(engine, host)
     directory = files.directory(engine, container_id)
     points, made = await mounting.resolve(engine, host, config)
     try:
@@ -84,7 +85,7 @@ async def _make(
             args=command[1:],
             mount_points=points,
             layers=tuple(str(chain_id) for chain_id in image.chain_ids),
-            status=Status(networks=networks),
+            status=Status(networks=networks, links=linked),
         )
         await mounting.fill_volumes(engine, container)
         entry = await engine.containers.add(container)

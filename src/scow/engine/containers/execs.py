@@ -10,6 +10,7 @@ from scow.background import idle, spawn
 from scow.engine.containers import happenings
 from scow.engine.containers.attach import detach_sequence
 from scow.engine.context import Engine
+from scow.engine.networks import links
 from scow.engine.ports import Attachment, ExecTask
 from scow.engine.registry import Entry, ExecEntry
 from scow.engine.spec import build
@@ -97,6 +98,7 @@ async def start(
     if item.record.running:
         raise Conflict(f"exec command {exec_id} is already running")
     _require_running(entry, entry.container.id)
+    links.environment(engine, entry.container)  # what is linked must run: said before the connection is the exec's
     starting = Starting(engine, entry, item, console_size)
     if detach:
         await _run(engine, entry, item, None, console_size)
@@ -138,6 +140,7 @@ async def _run(
         env=config.env,
         cwd=config.working_dir,
         privileged=config.privileged,
+        linked=links.environment(engine, container),
     )
     if console_size and any(console_size):
         process["consoleSize"] = {"height": console_size[0], "width": console_size[1]}

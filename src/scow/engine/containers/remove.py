@@ -8,15 +8,19 @@ from dataclasses import replace
 
 from scow.engine.containers import ending, files, happenings, stop
 from scow.engine.context import Engine
+from scow.engine.networks import links
 from scow.engine.registry import Entry
-from scow.errors import Conflict, InvalidArgument, ScowError
+from scow.errors import Conflict, ScowError
 from scow.model import transitions
 
 
 async def remove(engine: Engine, name: str, force: bool = False, volumes: bool = False, link: bool = False) -> None:
-    """`force` kills it first; `volumes` removes its anonymous volumes too."""
+    """`force` kills it first; `volumes` removes its anonymous volumes too. `link`: the name is a link's
+    (PARENT/ALIAS), and nothing but that is removed.
+    """
     if link:
-        raise InvalidArgument(f"links are not supported: cannot remove the link {name}")
+        await links.unlink(engine, name)
+        return
     entry = engine.containers.find(name)
     if not entry.removing:
         await entry.settled()  # what starts just now runs, and is not taken away without force

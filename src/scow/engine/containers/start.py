@@ -12,7 +12,7 @@ from scow.background import spawn
 from scow.engine import runtimes
 from scow.engine.containers import ending, files, happenings, health, mounting
 from scow.engine.context import Engine
-from scow.engine.networks import name_files, wishes
+from scow.engine.networks import links, name_files, wishes
 from scow.engine.ports import Attachment, LogTarget, Sandbox, Task, TaskSpec
 from scow.engine.registry import Entry
 from scow.engine.spec import build
@@ -76,7 +76,9 @@ async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], und
             published=tuple(sandbox.published) if sandbox else (),
             sandbox_id=container.id if sandbox else "",
         )
-        name_files.write(engine, container, status.endpoints, sandbox.resolver if sandbox else "")
+        name_files.write(
+            engine, container, status.endpoints, sandbox.resolver if sandbox else "", links.hosts(engine, container)
+        )
         spec = TaskSpec(
             id=container.id,
             spec=build.build(container, surroundings(engine, container, joined, shm_source)),
@@ -106,6 +108,7 @@ async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], und
         happenings.publish_volumes(engine, entry.container, "mount")
         engine.containers.set_status(entry, transitions.started(status, pid=task.pid, at=task.started_at))
         spawn(engine.containers.save(entry), f"save-{container.id[:12]}")
+        await links.moved(engine, entry.container)
         return task
     finally:
         if sandbox is not None:
@@ -168,6 +171,7 @@ def surroundings(
         joined=joined,
         shm_source=shm_source,
         init_path=init,
+        linked=links.environment(engine, container),
     )
 
 

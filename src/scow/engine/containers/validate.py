@@ -26,6 +26,9 @@ _SYSCTL_NAMES = frozenset(
 _POLICIES = frozenset({"", "no", "always", "unless-stopped", "on-failure"})
 _MILLISECOND = 10**6
 _HOSTNAME_MAXIMUM = 64
+HOST_AND_LINKS = (
+    "conflicting options: host type networking can't be used with links. This would result in undefined behavior"
+)
 
 
 def check(config: ContainerConfig, host: HostConfig) -> None:
@@ -69,6 +72,7 @@ def _check_lines(config: ContainerConfig, host: HostConfig) -> None:
         ("DnsSearch", host.dns_search),
         ("DnsOptions", host.dns_options),
         ("ExtraHosts", host.extra_hosts),
+        ("Links", host.links),
     ):
         for value in values:
             if any(ord(letter) < 32 or ord(letter) == 127 for letter in value):
@@ -128,8 +132,15 @@ def _check_modes(host: HostConfig) -> None:
             "privileged mode is incompatible with user namespaces.  "
             "You must run the container in the host namespace when running privileged mode"
         )
+    if host.network_mode == "host" and host.links:
+        raise InvalidArgument(HOST_AND_LINKS)
     published = bool(host.port_bindings) or host.publish_all_ports
     if host.network_mode.startswith("container:"):
+        if host.links:
+            raise InvalidArgument(
+                "conflicting options: container type network can't be used with links. "
+                "This would result in undefined behavior"
+            )
         if published:
             raise InvalidArgument("conflicting options: port publishing and the container type network mode")
         if host.extra_hosts:

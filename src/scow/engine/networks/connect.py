@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from scow.engine.containers import happenings
 from scow.engine.context import Engine
-from scow.engine.networks import name_files, query, wishes
+from scow.engine.networks import links, name_files, query, wishes
 from scow.engine.registry import Entry
 from scow.errors import Forbidden, InvalidArgument, NotFound
 from scow.model.network import EndpointWish, Network, Places
@@ -59,6 +59,7 @@ async def _plug_in(engine: Engine, entry: Entry, wish: EndpointWish) -> None:
         os.close(netns)
     before = {one.endpoint_id for one in container.status.endpoints}
     await apply(engine, entry, places, (*wishes.of(container), wish))
+    await links.moved(engine, entry.container)
     added = [one for one in places.endpoints if one.endpoint_id not in before]
     happenings.publish_endpoints(engine, entry.container, "connect", added)
 

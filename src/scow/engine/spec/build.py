@@ -19,7 +19,8 @@ class Surroundings:
     """What the spec needs to know beyond the container itself.
 
     directory: where hosts, hostname and resolv.conf lie. root: the empty directory to mount the root on.
-    joined: namespace paths by kind (pid, ipc, network) of another container. shm_source: see spec/mounts.py.
+    joined: namespace paths by kind (pid, ipc, network) of another container. shm_source: see spec/mounts.py. linked:
+    variables that tell of linked containers.
     """
 
     directory: str
@@ -29,6 +30,7 @@ class Surroundings:
     joined: Mapping[str, str] | None = None
     shm_source: str | None = None
     init_path: str = ""
+    linked: tuple[str, ...] = ()
 
 
 def find_init() -> str:
@@ -61,7 +63,7 @@ def build(container: Container, around: Surroundings) -> Spec:
         linux["seccomp"] = profile
     return {
         "ociVersion": "1.1.0",
-        "process": _init_process(container, caps, rlimits, options.no_new_privileges, bool(around.init_path)),
+        "process": _init_process(container, around, caps, rlimits, options.no_new_privileges),
         "root": {"path": around.root, "readonly": host.read_only_rootfs},
         "hostname": "" if host.uts_mode == "host" else container.config.hostname,
         "domainname": "" if host.uts_mode == "host" else container.config.domainname,
@@ -71,15 +73,15 @@ def build(container: Container, around: Surroundings) -> Spec:
     }
 
 
-def environment(container: Container, tty: bool, extra: Sequence[str] = ()) -> list[str]:
-    """PATH, HOSTNAME and TERM as Docker sets them, then the container's own, then `extra`; the last value of a
-    name wins.
+def environment(container: Container, tty: bool, extra: Sequence[str] = (), linked: Sequence[str] = ()) -> list[str]:
+    """PATH, HOSTNAME and TERM as Docker sets them, then what tells of `linked` containers, the container's own, `extra`;
+    the last value of a name wins.
     """
     first = [_PATH, f"HOSTNAME={container.config.hostname}"]
     if tty:
         first.append("TERM=xterm")
     merged: dict[str, str] = {}
-    for word in (*first, *container.config.env, *extra):
+    for word in (*first, *linked, *container.config.env, *extra):
         name, separator, _ = word.partition("=")
         if separator:
             merged[name] = word
@@ -89,11 +91,15 @@ def environment(container: Container, tty: bool, extra: Sequence[str] = ()) -> l
 
 
 def _init_process(
-    container: Container, caps: list[str], rlimits: list[dict[str, Any]], no_new_privileges: bool, init: bool
+    container: Container,
+    around: Surroundings,
+    caps: list[str],
+    rlimits: list[dict[str, Any]],
+    no_new_privileges: bool,
 ) -> Process:
     config, host = container.config, container.host
     args = [container.path, *container.args]
-    if init:
+    if around.init_path:
         args = [_INIT_TARGET, "--", *args]
     process: Process = {
         "terminal": config.tty,
@@ -104,7 +110,7 @@ def _init_process(
             "additionalGids": list(host.group_add),
         },
         "args": args,
-        "env": environment(container, config.tty),
+        "env": environment(container, config.tty, linked=around.linked),
         "cwd": config.working_dir or "/",
         "capabilities": {"bounding": caps, "effective": caps, "permitted": caps},
         "rlimits": rlimits,
@@ -118,7 +124,15 @@ def _init_process(
 
 
 def exec_process(
-    container: Container, cmd: Sequence[str], *, user: str, tty: bool, env: Sequence[str], cwd: str, privileged: bool
+    container: Container,
+    cmd: Sequence[str],
+    *,
+    user: str,
+    tty: bool,
+    env: Sequence[str],
+    cwd: str,
+    privileged: bool,
+    linked: Sequence[str] = (),
 ) -> Process:
     """The process object of an exec: the container's own limits, with the exec's command, user and environment."""
     host = container.host
@@ -134,7 +148,7 @@ def exec_process(
             "additionalGids": list(host.group_add),
         },
         "args": list(cmd),
-        "env": environment(container, tty, env),
+        "env": environment(container, tty, env, linked),
         "cwd": cwd or container.config.working_dir or "/",
         "capabilities": {"bounding": caps, "effective": caps, "permitted": caps},
         "rlimits": rlimits,

@@ -6,6 +6,7 @@ name.
 """
 
 import contextlib
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from scow.network.dns.message import (
@@ -42,12 +43,14 @@ _HEX = frozenset(b"0123456789abcdef")
 
 class Asker(NamedTuple):
     """A container that asks. networks: (id, name in lower case), in the order in which they are searched. forward: it has
-    a way out. bare: names of one label are asked outside, too.
+    a way out. bare: names of one label are asked outside, too. links: by network id, what this one calls others: they come
+    before the names that all know.
     """
 
     networks: tuple[tuple[str, bytes], ...] = ()
     forward: bool = True
     bare: bool = True
+    links: Mapping[str, Mapping[bytes, bytes]] = {}
 
 
 class Decision(NamedTuple):
@@ -105,7 +108,7 @@ def _named(question: Question, name: Name, asker: Asker, zones: Zones, turn: int
         for network_id, its_name in asker.networks:
             if network_name and its_name != network_name:
                 continue
-            found = zones.named(network_id, wanted)
+            found = zones.named(network_id, asker.links.get(network_id, {}).get(wanted, wanted))
             if not found:
                 continue
             known = True

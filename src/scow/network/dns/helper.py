@@ -11,7 +11,7 @@ A request is one JSON object, an fd with it where that is said; each is answered
   {"do": "publish", "network": ID, "records": {CONTAINER: [[NAME, …], IPV4, IPV6]}}
   {"do": "withdraw", "network": ID, "containers": [CONTAINER, …]}
   {"do": "serve", "container": CONTAINER, "networks": [[ID, NAME], …], "forward": BOOL, "bare": BOOL,
-   "resolvers": [ADDRESS, …]}, with the fd of its network namespace
+   "resolvers": [ADDRESS, …], "links": {ID: {ALIAS: NAME}}}, with the fd of its network namespace
   {"do": "leave", "container": CONTAINER}
   {"do": "settle"}
   {"do": "status"}    answered by {"records": N, "containers": N, "errands": N}
@@ -153,7 +153,11 @@ class Helper:
 
 def _terms(request: dict[str, Any]) -> Terms:
     networks = tuple((id_, name.encode().lower()) for id_, name in request["networks"])
-    return Terms(Asker(networks, request["forward"], request["bare"]), tuple(request["resolvers"]))
+    links = {
+        id_: {alias.encode().lower(): name.encode().lower() for alias, name in known.items()}
+        for id_, known in request.get("links", {}).items()
+    }
+    return Terms(Asker(networks, request["forward"], request["bare"], links), tuple(request["resolvers"]))
 
 
 def _give_up_rights() -> None:

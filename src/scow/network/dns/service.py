@@ -287,5 +287,6 @@ def _serving(client: NameClient, netns: int) -> Request:
         "forward": client.forward,
         "bare": client.bare,
         "resolvers": client.resolvers,
+        "links": client.links,
     }
     return request, netns

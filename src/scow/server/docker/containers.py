@@ -4,6 +4,7 @@ from scow.api.container import Change, PruneContainers, Top
 from scow.api.create import CreateBody, IdWarnings
 from scow.engine.containers import create as creating
 from scow.engine.containers import diff, kill, pause, query, remove, rename, resize, restart, start, stop, top
+from scow.engine.networks import links
 from scow.errors import InvalidArgument, NotFound, Unsupported
 from scow.server.docker.call import Call
 from scow.server.docker.convert.create import to_request
@@ -20,13 +21,14 @@ async def list_containers(call: Call) -> None:
             filters.setdefault(old, []).append(call.text(old))
     found = query.list_containers(call.engine, call.flag("all"), limit, filters)
     networks, now = call.engine.networking.networks(), call.engine.clock()
+    linked = links.names_of(call.engine.containers)
     if not call.flag("size"):
-        call.send([show_summary(call.engine, container, networks, now) for container in found])
+        call.send([show_summary(call.engine, container, networks, now, linked) for container in found])
         return
     lines = []
     for container in found:
         sizes = await query.sizes(call.engine, container)
-        lines.append(show_summary(call.engine, container, networks, now, sizes))
+        lines.append(show_summary(call.engine, container, networks, now, linked, sizes))
     call.send(lines)
 
 

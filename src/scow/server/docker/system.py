@@ -8,6 +8,7 @@ from scow.engine import system, volumes
 from scow.engine.builds import cache
 from scow.engine.containers import query as containers
 from scow.engine.images import query as images
+from scow.engine.networks import links
 from scow.errors import InvalidArgument
 from scow.server.docker.call import COMMON, Call, encode, pour
 from scow.server.docker.convert.event import show_event
@@ -67,8 +68,9 @@ async def disk_usage(call: Call) -> None:
         usage.LayersSize = images.layers_size(call.engine)
     if "container" in wanted:
         networks, now = call.engine.networking.networks(), call.engine.clock()
+        linked = links.names_of(call.engine.containers)
         usage.Containers = [
-            show_summary(call.engine, item, networks, now, await containers.sizes(call.engine, item))
+            show_summary(call.engine, item, networks, now, linked, await containers.sizes(call.engine, item))
             for item in containers.list_containers(call.engine, all=True)
         ]
     if "volume" in wanted:

@@ -97,6 +97,7 @@ def test_mapped_fields_change_the_record(name: str) -> None:
         "BlkioWeight": 10, "CpuPeriod": 1, "CpuQuota": 1, "CpusetCpus": "0", "CpusetMems": "0", "MemoryReservation": 1,
         "MemorySwap": 1, "MemorySwappiness": 1, "OomKillDisable": True, "DeviceCgroupRules": ["c 1:3 r"],
         "DnsOptions": ["a"], "DnsSearch": ["b"], "MaskedPaths": [], "ReadonlyPaths": [], "HealthOnFailure": "kill",
+        "Links": ["a:b"],
     }  # fmt: skip
     if name == "VolumeDriver":
         assert host(Binds=["v:/x"], VolumeDriver="local") != host(Binds=["v:/x"])
@@ -358,19 +359,24 @@ def test_endpoint_wishes() -> None:
     made = request(
         NetworkingConfig={
             "EndpointsConfig": {
-                "n": {"IPAMConfig": {"IPv4Address": "1.2.3.4"}, "Aliases": ["a"], "MacAddress": "m", "NetworkID": "x"}
+                "n": {
+                    "IPAMConfig": {"IPv4Address": "1.2.3.4"},
+                    "Aliases": ["a"],
+                    "MacAddress": "m",
+                    "NetworkID": "x",
+                    "Links": ["b:c"],
+                }
             }
         }
     )
     wish = made.networking["n"]
-    assert (wish.ipv4, wish.mac_address, wish.aliases) == ("1.2.3.4", "m", ("a",))
+    assert (wish.ipv4, wish.mac_address, wish.aliases, wish.links) == ("1.2.3.4", "m", ("a",), ("b:c",))
 
 
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
         (None, "invalid config for network n: EndpointsConfig is nil"),
-        ({"Links": ["x"]}, "EndpointsConfig.n.Links is not supported by scow"),
         ({"DriverOpts": {"a": "b"}}, "EndpointsConfig.n.DriverOpts is not supported by scow"),
     ],
 )

@@ -147,6 +147,7 @@ def to_host(wire: WireHost) -> HostConfig:
         read_only_paths=None if wire.ReadonlyPaths is None else tuple(wire.ReadonlyPaths),
         runtime=wire.Runtime,
         annotations=dict(wire.Annotations or {}),
+        links=tuple(wire.Links or ()),
         health_on_failure=wire.HealthOnFailure or "",
         shown_empty=tuple(name for name in REMEMBERED_EMPTY if getattr(wire, name) in ([], {})),
     )
@@ -204,6 +205,7 @@ def to_endpoint(network: str, wire: EndpointSettings) -> EndpointWish:
         mac_address=wire.MacAddress,
         aliases=tuple(wire.Aliases or ()),
         gw_priority=0 if wire.GwPriority is UNSET else wire.GwPriority,
+        links=tuple(wire.Links or ()),
     )
 
 

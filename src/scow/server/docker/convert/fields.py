@@ -26,7 +26,7 @@ HOST_MAPPED = frozenset(
         "SecurityOpt", "Tmpfs", "UTSMode", "UsernsMode", "ShmSize", "Sysctls", "Runtime", "CpuShares", "Memory", "NanoCpus",
         "CgroupParent", "BlkioWeight", "CpuPeriod", "CpuQuota", "CpusetCpus", "CpusetMems", "Devices", "DeviceCgroupRules",
         "MemoryReservation", "MemorySwap", "MemorySwappiness", "OomKillDisable", "PidsLimit", "Ulimits", "Mounts",
-        "MaskedPaths", "ReadonlyPaths", "Init", "HealthOnFailure",
+        "MaskedPaths", "ReadonlyPaths", "Init", "HealthOnFailure", "Links",
     }
 )  # fmt: skip
 
@@ -34,7 +34,7 @@ HOST_REFUSED = frozenset(
     {
         "BlkioDeviceReadBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteBps", "BlkioDeviceWriteIOps", "BlkioWeightDevice",
         "Cgroup", "CpuCount", "CpuPercent", "CpuRealtimePeriod", "CpuRealtimeRuntime", "DeviceRequests", "IOMaximumBandwidth",
-        "IOMaximumIOps", "Isolation", "KernelMemory", "KernelMemoryTCP", "Links", "StorageOpt",
+        "IOMaximumIOps", "Isolation", "KernelMemory", "KernelMemoryTCP", "StorageOpt",
     }
 )  # fmt: skip
 
@@ -45,8 +45,8 @@ HOST_ALSO_DEFAULT: Mapping[str, tuple[object, ...]] = {
     "KernelMemoryTCP": (-1,),
 }
 
-ENDPOINT_MAPPED = frozenset({"IPAMConfig", "Aliases", "MacAddress", "GwPriority"})
-ENDPOINT_REFUSED = frozenset({"Links", "DriverOpts"})
+ENDPOINT_MAPPED = frozenset({"IPAMConfig", "Aliases", "MacAddress", "GwPriority", "Links"})
+ENDPOINT_REFUSED = frozenset({"DriverOpts"})
 # Docker's own answers sent back by clients; they are facts, not wishes, and Docker ignores them as well.
 ENDPOINT_FACTS = frozenset(
     {

@@ -41,7 +41,7 @@ def show_host(host: HostConfig) -> WireHost:
         ExtraHosts=given("ExtraHosts", host.extra_hosts),
         GroupAdd=given("GroupAdd", host.group_add),
         IpcMode=host.ipc_mode,
-        Links=given("Links", ()),
+        Links=given("Links", host.links),
         OomScoreAdj=host.oom_score_adj,
         PidMode=host.pid_mode,
         Privileged=host.privileged,

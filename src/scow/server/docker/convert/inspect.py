@@ -6,10 +6,11 @@ from msgspec import UNSET, UnsetType
 
 from scow.api.container import GraphDriverInfo, HealthLogEntry, HealthState, Inspect, MountPoint, NetworkInfo, StateInfo
 from scow.api.endpoint import EndpointIpam, EndpointSettings
+from scow.api.host_config import HostConfig
 from scow.api.host_config import PortBinding as WireBinding
 from scow.engine.containers import files
 from scow.engine.context import Engine
-from scow.engine.networks import wishes
+from scow.engine.networks import links, wishes
 from scow.model.container import Container, Status
 from scow.model.health import Health
 from scow.model.network import PREDEFINED, Endpoint, EndpointWish, Network
@@ -50,7 +51,7 @@ def show_inspect(
         ProcessLabel="",
         AppArmorProfile="",
         ExecIDs=list(execs) or None,
-        HostConfig=show_host(container.host),
+        HostConfig=_host(engine, container),
         GraphDriver=_graph_driver(engine, container),
         SizeRw=rw,
         SizeRootFs=root,
@@ -58,6 +59,13 @@ def show_inspect(
         Config=show_config(container.config),
         NetworkSettings=show_network(container, engine.networking.networks()),
     )
+
+
+def _host(engine: Engine, container: Container) -> HostConfig:
+    """As asked for; of links, what became of them."""
+    host = show_host(container.host)
+    host.Links = links.shown(engine, container) or None
+    return host
 
 
 def show_state(status: Status) -> StateInfo:
@@ -146,6 +154,7 @@ def show_endpoint(endpoint: Endpoint, wish: EndpointWish, container: Container) 
         names.append(container.config.hostname)
     return EndpointSettings(
         IPAMConfig=asked if wish.ipv4 or wish.ipv6 else None,
+        Links=list(wish.links) or None,
         Aliases=list(wish.aliases) or None,
         MacAddress=endpoint.mac_address,
         NetworkID=endpoint.network_id,

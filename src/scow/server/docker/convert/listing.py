@@ -1,6 +1,6 @@
 """Containers as the list shows them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET, UnsetType
 
@@ -15,9 +15,14 @@ from scow.server.docker.convert.times import elapsed
 
 
 def show_summary(
-    engine: Engine, container: Container, networks: Sequence[Network], now: int, sizes: tuple[int, int] | None = None
+    engine: Engine,
+    container: Container,
+    networks: Sequence[Network],
+    now: int,
+    linked: Mapping[str, Sequence[str]],
+    sizes: tuple[int, int] | None = None,
 ) -> Summary:
-    """One line of GET /containers/json."""
+    """One line of GET /containers/json. linked: names that links give to containers, by id."""
     mode = container.host.network_mode
     rw: int | UnsetType = UNSET
     root: int | UnsetType = UNSET
@@ -25,7 +30,7 @@ def show_summary(
         rw, root = sizes[0] or UNSET, sizes[1] or UNSET
     return Summary(
         Id=container.id,
-        Names=[f"/{container.name}"],
+        Names=sorted((f"/{container.name}", *linked.get(container.id, ()))),
         Image=_image_name(engine, container),
         ImageID=container.image_id,
         Command=_command(container),
