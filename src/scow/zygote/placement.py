@@ -9,10 +9,11 @@ _SIZES = range(16, 513, 16)
 _POOL = 16 << 10
 _FIRST = 48
 """CPython (3.10 to 3.13) keeps objects of up to 512 bytes in pools, each for one size. The first is behind a pool's header."""
+_ROW = 8
+"""A pool whose first objects come one after the other is new; a single one may be a hole."""
 _MOST = 128 << 10
 """Bytes for each size: enough, and not much where the numbers above are wrong."""
 _EMPTY = b"".__sizeof__()
-
 
 _fillings: list[list[object]] = []
 
@@ -22,11 +23,15 @@ def fill_holes() -> None:
     made: list[object] = [None] * sum(_MOST // size for size in _SIZES)  # too large for a pool itself
     count = 0
     for size in _SIZES:
+        row, before = 0, 0
         for _ in range(_MOST // size):
             made[count] = one = _make(size, count)
             count += 1
-            if id(one) % _POOL == _FIRST:  # of a new pool: there was no hole left
+            place = id(one)
+            row = 1 if place % _POOL == _FIRST else row + 1 if row and place == before + size else 0
+            if row == _ROW:  # of a new pool: there was no hole left
                 break
+            before = place
     del made[count:]
     _fillings.append(made)
 
