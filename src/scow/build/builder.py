@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scow.build.mount_store import MountStore
-from scow.build.request import BuildRequest, Images, Runner, Tell
+from scow.build.request import BuildRequest, Deliver, Images, Runner, Tell
 from scow.errors import InvalidArgument, ScowError
 from scow.images.parts import Parts
 from scow.images.pipe import settle
 from scow.metadata.builds import StepRow
 from scow.metadata.database import Database
-from scow.model.image import Image
 
 if TYPE_CHECKING:
     from scow.build.cache import StepCache
     from scow.build.context import Context
+    from scow.build.export import Left
 
 _DOCKERFILE_LIMIT = 16 << 20
 
@@ -98,8 +98,10 @@ class Builder:
         runner: Runner,
         check_signal: Callable[[str], object],
         tell: Tell,
-    ) -> Image:
-        """Build, and name the image. Errors before the first word to `tell` are the request's."""
+        deliver: Deliver,
+    ) -> "Left":
+        """Build, and leave what is asked for. Errors before the first word to `tell` are the request's."""
+        from scow.build.export import leave
         from scow.build.frontend import lint, parser
         from scow.build.solver import Build
         from scow.build.work import Work
@@ -130,7 +132,7 @@ class Builder:
                 self._places.secrets,
             )
             try:
-                return await Build(work, dockerfile).run(tell)
+                return await leave(work, await Build(work, dockerfile).run(tell), deliver)
             finally:
                 for step in work.steps:
                     await settle(step, lambda _: None)

@@ -1,6 +1,6 @@
 """What a client asks of a build, and what it is told while the build goes on."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from scow.images.archive.bound import Bound
 from scow.model.container import ContainerConfig, Resources, Ulimit
 from scow.model.image import Image
 from scow.model.mounts import MountPoint
-from scow.model.transfer import Built, Credentials, PullProgress, Sentence
+from scow.model.transfer import Built, Credentials, PullProgress, PushedTag, Sentence
 from scow.oci.platform import Platform
 from scow.oci.reference import Reference
 
@@ -30,8 +30,23 @@ class RunLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """What is made of the target: `image` in the store, and pushed when `push`; an archive for the client: `docker` or `oci` of
+    the image, `tar` of its files; `cacheonly` is nothing. Without `names` of its own it has those of the request.
+    """
+
+    kind: str
+    names: tuple[Reference, ...] = ()
+    push: bool = False
+
+    @property
+    def archive(self) -> bool:
+        return self.kind in ("docker", "oci", "tar")
+
+
+@dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """One build. `remote`: an http or https URL that the context is at.
+    """One build. Without `outputs` it leaves an image. `remote`: an http or https URL that the context is at.
 
     `arguments` with None are asked for, but have no value. `stamp`: SOURCE_DATE_EPOCH in Unix seconds.
     `remove` and `remove_failed` decide what is said of containers of steps; none is ever kept.
@@ -42,6 +57,7 @@ class BuildRequest:
     dockerfile: str = "Dockerfile"
     remote: str = ""
     names: tuple[Reference, ...] = ()
+    outputs: tuple[Output, ...] = ()
     arguments: Mapping[str, str | None] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     target: str = ""
@@ -57,8 +73,10 @@ class BuildRequest:
     credentials: Finder = lambda _: None
 
 
-Told = Sentence | Built | PullProgress
+Told = Sentence | Built | PullProgress | PushedTag
 Tell = Callable[[Told], None]
+Deliver = Callable[[int, AsyncIterator[bytes]], Awaitable[None]]
+"""Takes the archive of the output with that number, to its end."""
 
 
 class StepFailed(ScowError):

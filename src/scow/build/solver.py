@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 
 from scow.background import spawn
-from scow.build import export, start
+from scow.build import start
 from scow.build.frontend.commands import Dockerfile
 from scow.build.graph import Plan, plan, stage_index
 from scow.build.output import Outputs, red
@@ -14,7 +14,6 @@ from scow.build.stage import StageBuild
 from scow.build.state import State
 from scow.build.work import Work
 from scow.errors import InvalidArgument, ScowError
-from scow.model.image import Image
 from scow.model.transfer import Sentence
 from scow.oci.platform import host_platform
 
@@ -32,8 +31,8 @@ class Build:
         self.plan: Plan = plan(dockerfile, request.target, self._outer, labels)
         self._stages: dict[int, asyncio.Task[State]] = {}
 
-    async def run(self, tell: Tell) -> Image:
-        """The image of the target, with its names. What fails is raised; nothing but cached steps is left of it then."""
+    async def run(self, tell: Tell) -> State:
+        """The state of the target. What fails is raised; nothing but cached steps is left of it then."""
         outputs = Outputs(tell, list(self.plan.stages), self.plan.steps)
         for warning in self._dockerfile.warnings:
             tell(Sentence(red(f"{warning}\n")))
@@ -55,11 +54,10 @@ class Build:
                 task.cancel()
             await asyncio.gather(*self._stages.values(), return_exceptions=True)
         state = self._stages[self.plan.target].result()
-        image = await export.image(self._work, state)
         unused = self._arguments.unused()
         if unused:
             tell(Sentence(f"[Warning] One or more build-args [{' '.join(unused)}] were not consumed\n"))
-        return image
+        return state
 
     async def _stage(self, index: int, outputs: Outputs) -> State:
         planned = self.plan.stages[index]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import binascii
 import os
 
+from scow.cli import build_outputs
 from scow.cli.command import Command, Exit, environment
-from scow.cli.output import line, warn
+from scow.cli.output import warn, write_all
 from scow.cli.progress import ProgressError
 from scow.cli.pulling import show
 from scow.cli.units import human_size
@@ -42,11 +43,14 @@ _OPTIONS: tuple[Option, ...] = (
     ("label", "", "list", "", "Set metadata on the image"),
     ("memory", "m", "bytes", "0", "Memory limit of RUN"),
     ("memory-swap", "", "swap", "0", "Limit of memory plus swap; -1 for unlimited swap"),
+    ("load", "", "bool", "", "The same as --output=type=docker"),
     ("network", "", "string", "default", "Network of RUN"),
     ("no-cache", "", "bool", "", "Do not use the build cache"),
+    ("output", "o", "list", "", "What is made of the target (type=image|registry|docker|oci|local|tar, DIRECTORY, -)"),
     ("platform", "", "string", "", "Platform of the image"),
     ("progress", "", "string", "auto", "How the steps are shown (auto|plain|quiet)"),
     ("pull", "", "bool", "", "Always try to pull a newer version of the base images"),
+    ("push", "", "bool", "", "The same as --output=type=registry"),
     ("quiet", "q", "bool", "", "Print nothing but the image's ID"),
     ("rm", "", "bool", "true", ""),
     ("secret", "", "list", "", "A secret for RUN --mount=type=secret (id=NAME[,src=FILE|,env=VARIABLE])"),
@@ -70,10 +74,12 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
     quiet = flags.on("quiet") or progress == "quiet"
     if flags.on("check"):
         return _check(session, flags, args[0])
+    wanted = _outputs(flags)
+    out = build_outputs.progress_descriptor(wanted)
     source, dockerfile, size = _context(flags, args[0])
     if flags.on("compress"):
         source = _compressed(source)
-    params = _parameters(session, flags, quiet)
+    params = _parameters(session, flags, quiet) + build_outputs.parameter(wanted)
     params.append(("dockerfile", dockerfile))
     if "://" in args[0]:
         params.append(("remote", args[0]))
@@ -83,17 +89,29 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
     except ApiError as error:
         raise Exit(1, f"{_place(flags, args[0])}{error}") from None
     if not quiet and size is not None:
-        line(f"Sending build context to Docker daemon  {human_size(size(), 4)}")
+        write_all(out, f"Sending build context to Docker daemon  {human_size(size(), 4)}\n".encode())
     seen: list[str] = []
+    received = build_outputs.Received(response, wanted) if any(one.place for one in wanted) else None
     try:
-        show(_Watched(response, seen), 1)  # type: ignore[arg-type]
+        show(_Watched(received or response, seen), out)  # type: ignore[arg-type]
     except ProgressError as error:
         warn(error.message)
         return error.status or 1
+    for path in received.skipped if received else ():
+        warn(f"{path} is a device and was left out")
     if flags.text("iidfile") and seen:
         with open(flags.text("iidfile"), "w", encoding="ascii") as stream:
             stream.write(seen[-1])
     return 0
+
+
+def _outputs(flags: Flags) -> list[build_outputs.Wanted]:
+    from scow.cli.terminal import is_terminal
+
+    words = flags.items("output")
+    if not (words or flags.on("push") or flags.on("load")):
+        return []
+    return build_outputs.parse(words, flags.on("push"), flags.on("load"), is_terminal(1))
 
 
 def _check(session: Session, flags: Flags, given: str) -> int:
@@ -136,7 +154,7 @@ def _local_text(flags: Flags, given: str, stdin: bool = True) -> str | None:
 class _Watched:
     """An answer whose image ids are noted while it is shown."""
 
-    def __init__(self, response: Response, seen: list[str]) -> None:
+    def __init__(self, response: Response | build_outputs.Received, seen: list[str]) -> None:
         self._response = response
         self._seen = seen
 

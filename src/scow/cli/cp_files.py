@@ -1,4 +1,4 @@
-"""`cp` on this machine's side: a path as an archive, and an archive into a directory."""
+"""Files on this machine's side: a path as an archive, and an archive into a directory. For `cp`, and for what builds leave."""
 
 from __future__ import annotations
 
@@ -81,6 +81,41 @@ def extract(pieces: Iterator[bytes], directory: str, rename: Callable[[bytes], b
         reader.drain()
     finally:
         os.close(root)
+
+
+def unpack(pieces: Iterator[bytes], directory: str) -> list[str]:
+    """The files of an archive into a directory, made when it is missing; paths of devices, which are left out.
+
+    Nothing outside the directory is touched, whatever the archive says: no link is followed, no directory replaced by something
+    else. Files are this user's, with their modes but for setuid and setgid, and without extended attributes, for these were
+    given to another owner's file.
+    """
+    from scow.images.archive import entry as kinds
+    from scow.images.archive.reader import TarReader
+    from scow.images.tree_in import Placer, Rules
+
+    skipped: dict[bytes, None] = {}
+
+    class Files(TarReader):
+        def __iter__(self) -> Iterator[kinds.Entry]:
+            for entry in super().__iter__():
+                device = entry.kind in (kinds.CHARACTER, kinds.BLOCK)
+                if device or entry.kind == kinds.HARDLINK and entry.target in skipped:
+                    skipped[entry.name] = None
+                    continue
+                entry.xattrs = None
+                entry.mode &= 0o777 | stat.S_ISVTX
+                yield entry
+
+    os.makedirs(directory, exist_ok=True)
+    root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        reader = Files(lambda: next(pieces, b""))
+        Placer(root, b"", Rules(keep_kinds=True, chown=False, links=False, any_target=True)).apply(reader)
+        reader.drain()
+    finally:
+        os.close(root)
+    return [os.fsdecode(name) for name in skipped]
 
 
 def _absolute(path: str) -> str:

@@ -17,7 +17,7 @@ _OPTIONS: tuple[Option, ...] = (("output", "o", "string", "", "Write to a file i
 def _export(session: Session, flags: Flags, args: list[str]) -> int:
     path = flags.text("output")
     check(path, "failed to export container")
-    write(session.client.call("GET", f"/containers/{quote(args[0])}/export"), path)
+    write(session.client.call("GET", f"/containers/{quote(args[0])}/export").pieces(), path)
     return 0
 
 

@@ -10,7 +10,7 @@ from scow.cli.terminal import is_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from scow.client.api import Response
+    from collections.abc import Iterator
 
 
 def check(path: str, failed: str) -> None:
@@ -30,19 +30,19 @@ def check(path: str, failed: str) -> None:
         raise Exit(1, f"{failed}: cannot write to a character device file")
 
 
-def write(response: Response, path: str) -> None:
+def write(pieces: Iterator[bytes], path: str, mode: int = 0o600) -> None:
     """To stdout, or into a file beside `path` that takes its name when all is there: a broken transfer replaces nothing."""
     if not path:
-        for piece in response.pieces():
+        for piece in pieces:
             write_all(1, piece)
         return
     import secrets
 
     temporary = f"{os.path.dirname(path) or '.'}/.tmp-{os.path.basename(path)}{secrets.token_hex(5)}"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         try:
-            for piece in response.pieces():
+            for piece in pieces:
                 write_all(fd, piece)
         finally:
             os.close(fd)

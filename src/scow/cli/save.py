@@ -22,7 +22,7 @@ def _save(session: Session, flags: Flags, args: list[str]) -> int:
     params = [("names", name) for name in args]
     if flags.text("platform"):
         params.append(("platform", flags.text("platform")))
-    write(session.client.call("GET", "/images/get", params), path)
+    write(session.client.call("GET", "/images/get", params).pieces(), path)
     return 0
 
 

@@ -136,6 +136,12 @@ def render(document: dict[str, Any]) -> bytes:
     return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
 
 
+def documents_of(document: dict[str, Any], layers: Sequence[Descriptor]) -> tuple[bytes, bytes]:
+    """The bytes of an image's config and of its manifest."""
+    config = render(document)
+    return config, render_manifest(Descriptor(media.OCI_CONFIG, Digest.of(config), len(config)), layers)
+
+
 async def publish(
     parts: Parts,
     document: dict[str, Any],
@@ -145,9 +151,8 @@ async def publish(
     parent: str = "",
 ) -> Image:
     """An image config whose layers are all here and held becomes an image with names, or nothing happens."""
-    config_data = render(document)
+    config_data, manifest = documents_of(document, layers)
     config_digest = Digest.of(config_data)
-    manifest = render_manifest(Descriptor(media.OCI_CONFIG, config_digest, len(config_data)), layers)
     manifest_digest = Digest.of(manifest)
     row = ImageRow(
         id=str(config_digest),

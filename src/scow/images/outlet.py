@@ -1,7 +1,7 @@
 """Bytes from a worker thread to the event loop, with a bound on what waits in between: pipe.py the other way round."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 from scow.background import apart, spawn
 from scow.errors import Cancelled
@@ -11,7 +11,7 @@ _AHEAD = 4
 
 async def pieces(
     work: Callable[[Callable[[bytes], object]], None], name: str, *, own_thread: bool = False
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """What `work`, run in a thread, puts into the function that it gets; then what it raised is raised. `own_thread`:
     see background.apart.
 

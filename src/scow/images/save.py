@@ -20,10 +20,12 @@ from scow.images.archive.writer import block, record
 from scow.images.content import Content
 from scow.images.parts import Parts
 from scow.model.image import Image
+from scow.oci import image as image_documents
+from scow.oci import manifest as manifests
 from scow.oci.descriptor import Descriptor
 from scow.oci.digest import Digest
 from scow.oci.manifest import Manifest
-from scow.oci.media import OCI_INDEX
+from scow.oci.media import OCI_INDEX, OCI_MANIFEST
 from scow.oci.reference import Reference
 
 _CHUNK = 4 << 20
@@ -39,27 +41,68 @@ class Selected:
     names: tuple[Reference, ...] = ()
 
 
-async def save(parts: Parts, selection: Sequence[Selected]) -> AsyncGenerator[bytes, None]:
-    """The archive in pieces. What cannot be saved is told before the first piece; later damage breaks off: DataLoss."""
+async def save(parts: Parts, selection: Sequence[Selected], *, docker: bool = True) -> AsyncGenerator[bytes, None]:
+    """The archive in pieces; without `docker` it is an OCI image layout alone. What cannot be saved is told before the first
+    piece; later damage breaks off: DataLoss.
+    """
     images = [each.image for each in selection]
     blobs = [digest for image in images for digest in parts.catalog.blobs_of(image.id)]
     chains = [chain_id for image in images for chain_id in image.chain_ids]
     try:
         with parts.catalog.hold([*blobs, *chains]):
             members, documents = await parts.run(_plan, parts, selection)
-            for directory in (b"blobs/", b"blobs/sha256/"):
-                yield block(directory, b"5", mode=0o755)
-            for name in sorted(members):
-                blob, mtime = members[name]
-                yield _header(name, blob.size, mtime)
-                async for piece in _pieces(parts, blob):
-                    yield piece
-            for document in sorted(documents):
-                data = documents[document]
-                yield _header(document.encode(), len(data), 0) + data + bytes(-len(data) % BLOCK)
-            yield bytes(2 * BLOCK)
+            if not docker:
+                documents = {name: documents[name] for name in ("index.json", "oci-layout")}
+            async for piece in _written(parts, members, documents):
+                yield piece
     finally:
         await complete(parts.give_up(chains, blobs), "save: tidy")
+
+
+@dataclass(frozen=True, slots=True)
+class Unstored:
+    """An image that the store has not: the bytes of its documents. The caller holds its layers."""
+
+    config: bytes
+    manifest: bytes
+    names: tuple[Reference, ...] = ()
+
+
+async def save_unstored(parts: Parts, image: Unstored, *, docker: bool = True) -> AsyncGenerator[bytes, None]:
+    """The archive that `save` would make of it."""
+    config, manifest = image_documents.parse(image.config), manifests.parse(image.manifest, OCI_MANIFEST)
+    assert isinstance(manifest, Manifest)
+    created = _seconds(config.created)
+    members = {_path(layer).encode(): (layer, created) for layer in manifest.layers}
+    top = Descriptor(OCI_MANIFEST, Digest.of(image.manifest), len(image.manifest))
+    listing = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": _entries(top, image.names)}
+    documents = {
+        _path(top): image.manifest,
+        _path(manifest.config): image.config,
+        "index.json": _json(listing),
+        "oci-layout": _LAYOUT,
+    }
+    if docker:
+        documents["manifest.json"] = _json([_item(config.diff_ids, image.names, manifest)])
+        documents |= _repositories([(image.names, manifest)])
+    async for piece in _written(parts, members, documents):
+        yield piece
+
+
+async def _written(
+    parts: Parts, members: dict[bytes, tuple[Descriptor, int]], documents: dict[str, bytes]
+) -> AsyncGenerator[bytes, None]:
+    for directory in (b"blobs/", b"blobs/sha256/"):
+        yield block(directory, b"5", mode=0o755)
+    for name in sorted(members):
+        blob, mtime = members[name]
+        yield _header(name, blob.size, mtime)
+        async for piece in _pieces(parts, blob):
+            yield piece
+    for document in sorted(documents):
+        data = documents[document]
+        yield _header(document.encode(), len(data), 0) + data + bytes(-len(data) % BLOCK)
+    yield bytes(2 * BLOCK)
 
 
 def _header(name: bytes, size: int, mtime: int) -> bytes:
@@ -94,7 +137,7 @@ def _plan(parts: Parts, selection: Sequence[Selected]) -> tuple[dict[bytes, tupl
     members: dict[bytes, tuple[Descriptor, int]] = {}
     items: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
-    repositories: dict[str, dict[str, str]] = {}
+    saved: list[tuple[Sequence[Reference], Manifest]] = []
     for each in selection:
         image = each.image
         row = parts.catalog.require(image.id)
@@ -104,23 +147,29 @@ def _plan(parts: Parts, selection: Sequence[Selected]) -> tuple[dict[bytes, tupl
         for descriptor in (manifest.config, *manifest.layers, top):
             _check(parts, descriptor)
             members.setdefault(_path(descriptor).encode(), (descriptor, created))
-        item = _item(image, each.names, manifest)
+        item = _item(image.diff_ids, each.names, manifest)
         if any(other.image.id == image.parent for other in selection):
             item["Parent"] = image.parent
         items.append(item)
         entries.extend(_entries(top, each.names))
-        for name in each.names:
-            layer = manifest.layers[-1].digest.hex if manifest.layers else ""
-            repositories.setdefault(name.familiar_name, {})[name.tag or ""] = layer
+        saved.append((each.names, manifest))
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
     documents = {"index.json": _json(index), "manifest.json": _json(items), "oci-layout": _LAYOUT}
-    if repositories:
-        documents["repositories"] = _json(repositories)
-    return members, documents
+    return members, documents | _repositories(saved)
 
 
-def _item(image: Image, names: Sequence[Reference], manifest: Manifest) -> dict[str, Any]:
-    sources = {diff_id: layer.document() for diff_id, layer in zip(image.diff_ids, manifest.layers, strict=True)}
+def _repositories(images: Sequence[tuple[Sequence[Reference], Manifest]]) -> dict[str, bytes]:
+    """The oldest of the lists of names; none without names."""
+    found: dict[str, dict[str, str]] = {}
+    for names, manifest in images:
+        for name in names:
+            layer = manifest.layers[-1].digest.hex if manifest.layers else ""
+            found.setdefault(name.familiar_name, {})[name.tag or ""] = layer
+    return {"repositories": _json(found)} if found else {}
+
+
+def _item(diff_ids: Sequence[str], names: Sequence[Reference], manifest: Manifest) -> dict[str, Any]:
+    sources = {diff_id: layer.document() for diff_id, layer in zip(diff_ids, manifest.layers, strict=True)}
     return {
         "Config": _path(manifest.config),
         "RepoTags": [name.familiar for name in names] or None,

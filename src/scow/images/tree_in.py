@@ -34,13 +34,15 @@ class CannotPlace(Internal):
 class Rules:
     """`keep_kinds`: a directory is not replaced by something else, nor the other way round. `owner`: of all that is made,
     in place of the archive's; None with `chown` off leaves it to the file system. `links`: whether links on the way to an
-    entry are followed, inside the root. `hidden`: directories (fds) that take nothing in.
+    entry are followed, inside the root. `any_target`: links may name what is outside of the tree. `hidden`: directories (fds)
+    that take nothing in.
     """
 
     keep_kinds: bool = False
     owner: tuple[int, int] | None = None
     chown: bool = True
     links: bool = True
+    any_target: bool = False
     hidden: Callable[[int], bool] = lambda _: False
 
 
@@ -236,7 +238,8 @@ class Placer:
 
     def _symlink(self, parent: int, directory: bytes, name: bytes, entry: Entry) -> None:
         target = os.fsdecode(entry.target)
-        if not target.startswith("/"):  # one that leads out of the directory is refused, as Docker does
+        if not target.startswith("/") and not self._rules.any_target:
+            # one that leads out of the directory is refused, as Docker does
             reached = posixpath.normpath(posixpath.join(os.fsdecode(directory) or ".", target))
             if reached == ".." or reached.startswith("../"):
                 path = self._base + b"/" + entry.name

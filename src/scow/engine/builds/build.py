@@ -1,26 +1,40 @@
-"""Build: an image from a context and a Dockerfile."""
+"""Build: an image, or something else, from a context and a Dockerfile."""
 
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
-from scow.build.request import BuildRequest, Tell
+from scow.build.request import BuildRequest, Deliver, Tell
 from scow.engine.builds.runner import ContainerRunner
 from scow.engine.containers import signals
 from scow.engine.context import Engine
+from scow.engine.images.push import push
+from scow.errors import InvalidArgument
 from scow.model.event import Event
-from scow.model.image import Image
 from scow.model.transfer import Sentence
 
+if TYPE_CHECKING:
+    from scow.build.export import Left
 
-async def build(engine: Engine, request: BuildRequest, archive: AsyncIterator[bytes], tell: Tell) -> Image:
-    """The image. What was built before an error stays in the cache; nothing else is left of it."""
+
+async def build(
+    engine: Engine, request: BuildRequest, archive: AsyncIterator[bytes], tell: Tell, deliver: Deliver
+) -> "Left":
+    """What was built. What was before an error stays in the cache; nothing else is left of it."""
+    for output in request.outputs:
+        if output.push and not (output.names or request.names):
+            raise InvalidArgument("a name is needed for an image that is to be pushed")
     context = await engine.builder.receive(archive, request.remote)
     try:
-        image = await engine.builder.build(request, context, ContainerRunner(engine), signals.number, tell)
+        left = await engine.builder.build(request, context, ContainerRunner(engine), signals.number, tell, deliver)
     finally:
         context.close()
-    tell(Sentence(f"Successfully built {image.id.removeprefix('sha256:')[:12]}\n"))
-    for name in request.names:
-        attributes = {**image.config.labels, "name": name.familiar}
-        engine.events.publish(Event("image", "tag", image.id, attributes, engine.clock()))
-        tell(Sentence(f"Successfully tagged {name.familiar}\n"))
-    return image
+    if left.image is not None:
+        tell(Sentence(f"Successfully built {left.image.id.removeprefix('sha256:')[:12]}\n"))
+        for name in left.names:
+            attributes = {**left.image.config.labels, "name": name.familiar}
+            engine.events.publish(Event("image", "tag", left.image.id, attributes, engine.clock()))
+            tell(Sentence(f"Successfully tagged {name.familiar}\n"))
+    for output in request.outputs:
+        for name in (output.names or request.names) if output.push else ():
+            await push(engine, name, False, "", request.credentials(name.domain), tell)
+    return left

@@ -71,7 +71,7 @@ async def _read(engine: Engine, name: str, path: str) -> AsyncIterator[PathStat 
             async for piece in stream:
                 yield piece
         finally:
-            await stream.aclose()  # type: ignore[attr-defined]
+            await stream.aclose()
 
 
 async def extract(

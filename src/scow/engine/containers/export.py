@@ -20,6 +20,6 @@ async def export(engine: Engine, name: str) -> AsyncIterator[bytes]:
         async for piece in stream:
             yield piece
     finally:
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
     if container.id not in engine.containers:
         raise Conflict(f"container {container.id} was removed while it was exported")

@@ -18,9 +18,10 @@ from scow.errors import InvalidArgument, ScowError, Unsupported
 from scow.model.container import Resources, Ulimit
 from scow.model.transfer import Sentence
 from scow.oci.platform import Platform
-from scow.oci.reference import Reference
-from scow.server.docker import query
+from scow.server.docker import outputs, query
 from scow.server.docker.call import Call
+from scow.server.docker.framed import Framed
+from scow.server.docker.outputs import names
 from scow.server.docker.progress import Step, answer
 from scow.server.docker.registry import credentials_of
 
@@ -38,19 +39,25 @@ async def build(call: Call) -> None:
     """POST /build"""
     request = _request(call)
     quiet = call.flag("q")
+    framed = Framed(call) if any(output.archive for output in request.outputs) else None
 
     async def work(tell: Callable[[Step], None]) -> None:
         said: list[Step] = []
+        deliver = framed.deliver if framed else _nowhere
         try:
-            image = await building.build(call.engine, request, _body(call), said.append if quiet else tell)
+            left = await building.build(call.engine, request, _body(call), said.append if quiet else tell, deliver)
         except ScowError:
             for step in said:
                 tell(step)
             raise
-        if quiet:
-            tell(Sentence(image.id + "\n"))
+        if quiet and left.id:
+            tell(Sentence(left.id + "\n"))
 
-    await answer(call, work, "build")
+    await answer(call, work, "build", open_stream=framed.open if framed else None)
+
+
+async def _nowhere(number: int, pieces: AsyncIterator[bytes]) -> None:
+    """No output is an archive."""
 
 
 async def prune(call: Call) -> None:
@@ -98,13 +105,12 @@ def _request(call: Call) -> BuildRequest:
     remote = call.text("remote")
     if remote and (not remote.startswith(("http://", "https://")) or remote.partition("#")[0].endswith(".git")):
         raise Unsupported(f"building from a git repository ({remote}) is not supported by scow yet")
-    if _json(call, "outputs", "outputs", list[Any]):
-        raise Unsupported("outputs of a build (outputs) are not supported by scow yet")
     arguments = _json(call, "buildargs", "build args", dict[str, str | None]) or {}
     return BuildRequest(
         dockerfile=_dockerfile(call.text("dockerfile")),
         remote=remote,
-        names=_names(call.texts("t")),
+        names=names(call.texts("t")),
+        outputs=outputs.read(_json(call, "outputs", "outputs", list[outputs.Wire]) or ()),
         arguments=arguments,
         labels=_json(call, "labels", "labels", dict[str, str]) or {},
         target=call.text("target"),
@@ -124,18 +130,6 @@ def _request(call: Call) -> BuildRequest:
 def _dockerfile(text: str) -> str:
     """A path in the context; what leads out of it leads to its root."""
     return posixpath.normpath("/" + (text or "Dockerfile")).lstrip("/")
-
-
-def _names(texts: list[str]) -> tuple[Reference, ...]:
-    names: dict[Reference, None] = {}
-    for text in texts:
-        if not text:
-            continue
-        reference = Reference.parse(text)
-        if reference.digest is not None:
-            raise InvalidArgument("build tag cannot contain a digest")
-        names[reference.with_default_tag()] = None
-    return tuple(names)
 
 
 def _json(call: Call, name: str, what: str, kind: Any) -> Any:

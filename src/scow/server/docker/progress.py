@@ -5,6 +5,7 @@ The head goes out with the first line: what fails before has its own status; wha
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from scow.api.image import (
     BuiltId,
@@ -24,11 +25,18 @@ from scow.engine.ports import PullProgress, PushedTag
 from scow.errors import ScowError
 from scow.model.transfer import Built, Sentence
 from scow.server.docker.call import Call, encode
-from scow.server.http.request import Stream
 
 Step = PullProgress | PushedTag | Sentence | Built
 Work = Callable[[Callable[[Step], None]], Awaitable[object]]
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+class Writable(Protocol):
+    """An answer that is written piece by piece; see http.request.Stream."""
+
+    async def write(self, data: bytes) -> None: ...
+
+    async def end(self) -> None: ...
 
 
 class _Lines:
@@ -52,11 +60,20 @@ class _Lines:
         return b"".join(line(step) for step in waiting.values())
 
 
-async def answer(call: Call, work: Work, name: str, *, errors_in_stream: bool = False) -> None:
+async def answer(
+    call: Call,
+    work: Work,
+    name: str,
+    *,
+    errors_in_stream: bool = False,
+    open_stream: Callable[[], "Writable"] | None = None,
+) -> None:
     """Run `work` with a progress callback and stream what it tells. The client's leaving cancels it.
 
-    With `errors_in_stream` an error is a line of the answer also when it is the first one.
+    With `errors_in_stream` an error is a line of the answer also when it is the first one. `open_stream` begins an answer of
+    another kind than lines alone; it may be called several times.
     """
+    begin: Callable[[], Writable] = open_stream or call.stream
     call.request.cancel_when_left()
     lines = _Lines()
     loop = asyncio.get_running_loop()
@@ -73,35 +90,34 @@ async def answer(call: Call, work: Work, name: str, *, errors_in_stream: bool = 
 
     task = spawn(run(), name)
     task.add_done_callback(lambda _: loop.call_soon(lines.ready.set))
-    stream: Stream | None = None
+    stream: Writable | None = None
     try:
         while not task.done():
             await lines.ready.wait()
             text = lines.take()
             if text:
-                stream = stream or call.stream()
+                stream = stream or begin()
                 await stream.write(text)
         await asyncio.sleep(0)  # what was told from threads just before the end
         text = lines.take()
         if text:
-            stream = stream or call.stream()
+            stream = stream or begin()
             await stream.write(text)
         if errors_in_stream:
-            stream = stream or call.stream()
-        await _finish(call, task.result(), stream)
+            stream = stream or begin()
+        await _finish(begin, task.result(), stream)
     finally:
         task.cancel()
 
 
-async def _finish(call: Call, error: ScowError | None, stream: Stream | None) -> None:
+async def _finish(begin: Callable[[], Writable], error: ScowError | None, stream: Writable | None) -> None:
     if error is not None:
         if stream is None:
             raise error
         code = error.exit_code if isinstance(error, StepFailed) else UNSET
         last = ErrorLine(ErrorDetail(code, error.message), error.message)
         await stream.write(encode(last) + b"\r\n")
-    stream = stream or call.stream()
-    await stream.end()
+    await (stream or begin()).end()
 
 
 def line(step: Step) -> bytes:
