@@ -3,7 +3,6 @@
 It goes by the transport for registries, and so by its rules for redirects, link-local addresses and proxies.
 """
 
-import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 from yarl import URL
 
 from scow.errors import InvalidArgument, Unavailable
+from scow.images.registry.certificates import outward
 from scow.images.registry.faults import RegistryFailure
 from scow.images.registry.policy import DEFAULT_POLICY
 from scow.images.registry.transport import Broken, Transport
@@ -28,7 +28,7 @@ _POLICY = replace(DEFAULT_POLICY, read_timeout=120.0)
 async def fetch(url: str, progress: Callable[[PullProgress], None]) -> AsyncIterator[bytes]:
     """The body in pieces. A URL without a scheme is http, as for Docker. Unavailable for what the network or server did."""
     address = _address(url)
-    transport = Transport(ssl.create_default_context, _POLICY)
+    transport = Transport(outward, _POLICY)
     try:
         # without a content encoding undone: what comes is the archive, and only our bounded decompressors take it apart
         async with transport.open("GET", address) as response:
