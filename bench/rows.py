@@ -20,6 +20,7 @@ from tests.harness.registry import Registry
 
 LINE = b"x" * 99 + b"\n"
 NETWORKS = ("none", "bridge")
+FAILURES = (RuntimeError, OSError, KeyError, ValueError, subprocess.SubprocessError)  # a sample is missing then
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Row:
         """Add a sample; a failure becomes a note."""
         try:
             self.add(column, step(*arguments))
-        except (RuntimeError, OSError, KeyError, ValueError) as error:
+        except FAILURES as error:
             self.notes[column] = str(error)[:200]
 
     def median(self, column: str) -> float | None:
@@ -80,7 +81,7 @@ class Bench:
                         continue  # podman is slow, and a median of few is enough for it
                     try:
                         value = step(peer, cli)
-                    except (RuntimeError, OSError, KeyError, ValueError) as error:
+                    except FAILURES as error:
                         broken.add(column)
                         row.notes[column] = str(error)[:200]
                         continue

@@ -1,5 +1,6 @@
 """The builder of one data root: scratch space, cache, and builds. What only a build needs is imported by the first one."""
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -8,11 +9,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scow.background import complete
 from scow.build.mount_store import MountStore
 from scow.build.request import BuildRequest, Deliver, Images, Runner, Tell
 from scow.errors import InvalidArgument, ScowError
+from scow.images.blobs import on_disk
 from scow.images.parts import Parts
-from scow.images.pipe import settle
+from scow.images.pipe import settle, settled
 from scow.metadata.builds import StepRow
 from scow.metadata.database import Database
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from scow.build.cache import StepCache
     from scow.build.context import Context
     from scow.build.export import Left
+    from scow.build.frontend.commands import Dockerfile
 
 _DOCKERFILE_LIMIT = 16 << 20
 
@@ -87,7 +91,7 @@ class Builder:
             else:
                 await through(archive, lambda read: parts.submit(context.read_archive, read, parts.limits))
         except BaseException:
-            context.close()
+            await complete(asyncio.to_thread(context.close), "build-context")
             raise
         return context
 
@@ -102,21 +106,14 @@ class Builder:
     ) -> "Left":
         """Build, and leave what is asked for. Errors before the first word to `tell` are the request's."""
         from scow.build.export import leave
-        from scow.build.frontend import lint, parser
         from scow.build.solver import Build
         from scow.build.work import Work
 
-        text = context.read(request.dockerfile, _DOCKERFILE_LIMIT)
-        if text is None:
-            raise CannotLocate(f"Cannot locate specified Dockerfile: {request.dockerfile}")
-        dockerfile = parser.parse(_text(text), request.dockerfile)
-        lint.enforce(dockerfile)
-        written = context.written(request.dockerfile)
-        context.hide(request.dockerfile)
+        reading = self._parts.submit(_read, context, request.dockerfile)
+        dockerfile, written = await settled(reading)
         directory = f"{self._parts.scratch}/build-{secrets.token_hex(8)}"
-        os.mkdir(directory, 0o700)
         with ExitStack() as holding:
-            holding.callback(shutil.rmtree, directory, ignore_errors=True)
+            files = ExitStack()
             work = Work(
                 request,
                 context,
@@ -128,19 +125,44 @@ class Builder:
                 directory,
                 check_signal,
                 holding,
+                files,
                 self.mounts,
                 self._places.secrets,
             )
             try:
+                await work.run(_scratch, directory, files)
                 return await leave(work, await Build(work, dockerfile).run(tell), deliver)
             finally:
                 for step in work.steps:
                     await settle(step, lambda _: None)
                 self.cache.flush_soon()
+                await complete(asyncio.to_thread(files.close), "build-scratch")
 
 
 class CannotLocate(ScowError):
     """The context has no such Dockerfile."""
+
+
+def _read(context: "Context", name: str) -> "tuple[Dockerfile, int]":
+    """In a thread: (the Dockerfile, when it was written); what only the client's side was to see is hidden from the steps."""
+    from scow.build.context import IGNORE
+    from scow.build.frontend import lint, parser
+
+    text = context.read(name, _DOCKERFILE_LIMIT)
+    if text is None:
+        raise CannotLocate(f"Cannot locate specified Dockerfile: {name}")
+    dockerfile = parser.parse(_text(text), name)
+    lint.enforce(dockerfile, context.rules(f"{name}{IGNORE}", IGNORE))
+    written = context.written(name)
+    context.hide(name)
+    return dockerfile, written
+
+
+def _scratch(directory: str, files: ExitStack) -> None:
+    """In a thread: a directory that goes with `files`."""
+    files.callback(shutil.rmtree, directory, ignore_errors=True)
+    with on_disk("make room for the build"):
+        os.mkdir(directory, 0o700)
 
 
 def _text(data: bytes) -> str:

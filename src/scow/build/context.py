@@ -111,16 +111,21 @@ class Context:
         node = self.find(resolve(self, os.fsencode(name)))
         return max(-(-node.mtime // 1_000_000_000), 0) if node is not None else 0
 
+    def rules(self, *names: str) -> IgnoreRules | None:
+        """Those of the first of some files that is there, None without any."""
+        for name in names:
+            data = self.read(name, _CHUNK)
+            if data is not None:
+                return IgnoreRules.parse(data.decode("utf-8", "replace"))
+        return None
+
     def hide(self, dockerfile: str) -> None:
         """Docker's rule: of what .dockerignore excludes, the client still sends that file and the Dockerfile; no step sees
         them.
         """
-        data = self.read(IGNORE, _CHUNK)
-        if data is None:
-            return
-        rules = IgnoreRules.parse(data.decode("utf-8", "replace"))
+        rules = self.rules(IGNORE)
         for name in (dockerfile, IGNORE):
-            if rules.excluded(name):
+            if rules is not None and rules.excluded(name):
                 self._remove(split(os.fsencode(name)))
 
     def _take(self, entry: Entry, reader: TarReader) -> None:

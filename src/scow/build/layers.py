@@ -1,12 +1,11 @@
 """Layers that steps make: produced, stored, and held for as long as somebody counts on them."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scow.images.archive.writer import Emit
 from scow.images.parts import Parts
-from scow.images.pipe import settle
+from scow.images.pipe import settled
 from scow.images.produce import Produced, produce
 from scow.metadata.images import LayerRow
 from scow.oci.descriptor import Descriptor
@@ -30,8 +29,12 @@ async def make(
 
     `keep` is called with it while it is held: it holds it from then on. On an error nothing is left.
     """
-    worker = parts.submit(produce, write, parts.blobs, parts.trees, parts.limits)
-    made = await _settled(parts, worker)
+
+    def discard(made: Produced) -> None:
+        made.ingest.close()
+        parts.trees.remove(made.directory)
+
+    made = await settled(parts.submit(produce, write, parts.blobs, parts.trees, parts.limits), discard)
     chain_id = chain_ids([*diff_ids, made.diff_id])[-1]
     digest = made.descriptor.digest
     try:
@@ -50,17 +53,3 @@ async def make(
         raise
     finally:
         made.ingest.close()
-
-
-async def _settled(parts: Parts, worker: "asyncio.Future[Produced]") -> Produced:
-    """The worker's result; when the caller is cancelled, what it makes all the same is removed once it is there."""
-
-    def discard(made: Produced) -> None:
-        made.ingest.close()
-        parts.trees.remove(made.directory)
-
-    try:
-        return await asyncio.shield(worker)
-    except BaseException:
-        await settle(worker, discard)
-        raise

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from scow.background import complete
 from scow.images.blobs import write_file
 
 TYPE = "exec.cachemount"
@@ -45,11 +46,15 @@ class MountStore:
     @asynccontextmanager
     async def use(self, id_: str, sharing: str, mode: int, uid: int, gid: int, now: int) -> Any:
         """The directory while somebody uses it. `locked` waits for the others; `private` has one of its own meanwhile."""
+
+        async def made(path: str) -> str:
+            return await asyncio.to_thread(self._make, path, id_, mode, uid, gid, now)
+
         name = hashlib.sha256(id_.encode("utf-8", "surrogateescape")).hexdigest()
         if sharing == "private" and self._users[name]:
             path = f"{self._root}/.private-{secrets.token_hex(8)}"
             try:
-                yield await asyncio.to_thread(self._make, path, id_, mode, uid, gid, now)
+                yield await complete(made(path), "cache-mount")
             finally:
                 await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
             return
@@ -58,7 +63,7 @@ class MountStore:
             await lock.acquire()
         self._users[name] += 1
         try:
-            yield await asyncio.to_thread(self._make, f"{self._root}/{name}", id_, mode, uid, gid, now)
+            yield await complete(made(f"{self._root}/{name}"), "cache-mount")
         finally:
             self._users[name] -= 1
             if lock is not None:

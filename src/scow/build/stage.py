@@ -76,7 +76,7 @@ class StageBuild:
         settings = configure.apply(state.settings, expanded, self._work.check_signal)
         created_by = history.of(expanded, settings.config)
         if isinstance(expanded, Workdir):
-            write = await self._work.parts.run(workdir.missing, self._work, state, settings.config.working_dir)
+            write = await self._work.run(workdir.missing, self._work, state, settings.config.working_dir)
             if write is not None:
                 key = self._work.key("workdir", state.top, settings.config.working_dir)
                 return await self._layer(key, state, created_by, settings, write)
@@ -109,7 +109,7 @@ class StageBuild:
         else:
             origin = await self._others(command.origin) if command.origin is not None else None
             tree = work.tree(origin.chain) if origin is not None else None
-            copied = await work.parts.run(copy.gather, work, state, command, tree)
+            copied = await work.run(copy.gather, work, state, command, tree)
         state = state.after(copied.newest)
         key = work.key("copy", state.top, copied.digest)
         return await self._layer(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from scow.build.cache import Step, StepCache
 from scow.build.context import Context
@@ -20,14 +20,18 @@ from scow.build.tree import LayersTree
 from scow.errors import NotFound
 from scow.images.archive.writer import Emit
 from scow.images.parts import Parts
+from scow.images.pipe import settled
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """`directory` is for this build's files alone and goes with it. `check_signal` raises for a signal that does not exist.
-    `holding` is closed when the build is over. `secrets` is a directory in memory that nobody else can read. `written`: when the
-    Dockerfile was, Unix seconds. `steps` are done when steps that this build began have ended: another build may wait for one,
-    and needs this one's files.
+    `holding` is closed when the build is over, `files` after it, in a thread. `secrets` is a directory in memory that nobody
+    else can read. `written`: when the Dockerfile was, Unix seconds. `steps` are done when steps that this build began have
+    ended: another build may wait for one, and needs this one's files.
     """
 
     request: BuildRequest
@@ -40,10 +44,15 @@ class Work:
     directory: str
     check_signal: Callable[[str], object]
     holding: ExitStack
+    files: ExitStack
     mounts: MountStore
     secrets: str
     lenders: list[Lender] = field(default_factory=list)
     steps: list["asyncio.Future[None]"] = field(default_factory=list)
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do work in a thread, which may use this build's files: a caller who is cancelled goes on when it has ended."""
+        return await settled(self.parts.submit(work, *args, **kwargs))
 
     def tree(self, chain: Sequence[str]) -> LayersTree:
         """The root file system that a chain of layers makes."""
@@ -53,7 +62,7 @@ class Work:
     def scratch_tree(self) -> Context:
         """An empty tree that goes with the build."""
         tree = Context(f"{self.directory}/tree-{token_hex(8)}")
-        self.holding.callback(tree.close)
+        self.files.callback(tree.close)
         return tree
 
     def key(self, *fields: object) -> str:

@@ -108,6 +108,15 @@ async def through(
         raise
 
 
+async def settled(worker: "asyncio.Future[T]", discard: Callable[[T], object] = lambda _: None) -> T:
+    """The worker's result. A caller who is cancelled goes on only when the work has ended; what it made is discarded."""
+    try:
+        return await asyncio.shield(worker)
+    except BaseException:
+        await settle(worker, discard)
+        raise
+
+
 async def settle(worker: "asyncio.Future[T]", discard: Callable[[T], object]) -> None:
     """Wait, also through cancellations, until the worker has ended and cleaned up; what it made is discarded."""
     while not worker.done():

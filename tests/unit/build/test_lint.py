@@ -203,6 +203,27 @@ def test_base_images_are_asked() -> None:
     )
 
 
+@pytest.mark.parametrize("spelling", ["linux/x86_64", "linux/amd64", "linux/amd64/v1", "Linux/AMD64"])
+def test_platforms_are_compared_whatever_their_spelling(spelling: str) -> None:
+    same = lint.Surroundings(platform=lambda image: "linux/amd64", target_platform=spelling)
+    assert found("FROM j", same) == []
+    other = lint.Surroundings(platform=lambda image: "linux/aarch64", target_platform=spelling)
+    assert found("FROM j", other) == [
+        (
+            "InvalidBaseImagePlatform",
+            1,
+            'Base image j was pulled with platform "linux/arm64", expected "linux/amd64" for current build',
+        )
+    ]
+    named = lint.Surroundings(platform=lambda image: "linux/amd64")
+    assert found(f"FROM --platform={spelling} j AS amd64", named) == []
+
+
+def test_a_variant_of_a_platform_is_no_other_platform() -> None:
+    around = lint.Surroundings(platform=lambda image: "linux/arm/v6", target_platform="linux/arm/v7")
+    assert found("FROM j", around) == []
+
+
 def test_the_directive_chooses() -> None:
     text = "FROM a as B\nCMD c\n"
     assert {rule for rule, _, _ in found(text)} == {"StageNameCasing", "FromAsCasing", "JSONArgsRecommended"}
@@ -213,6 +234,16 @@ def test_the_directive_chooses() -> None:
     assert found("# x\nFROM a AS b") == [] != found("# check=experimental=all\n# x\nFROM a AS b")
     assert lint.Options.parse("skip=A,B;error=true") == lint.Options(frozenset("AB"), frozenset(), True)
     assert lint.options(parser.parse("# check=error=1\nFROM a")).error
+
+
+def test_what_a_dockerfile_asks_for_knows_the_ignored_files() -> None:
+    file = parser.parse("# check=error=true\nFROM a\nCOPY b.log /\n")
+    lint.enforce(file)
+    with pytest.raises(DockerfileError, match="^lint violation found for rules: CopyIgnoredFile$"):
+        lint.enforce(file, IgnoreRules.parse("*.log"))
+    lint.enforce(
+        parser.parse("# check=error=true;skip=CopyIgnoredFile\nFROM a\nCOPY b.log /\n"), IgnoreRules.parse("*")
+    )
 
 
 def test_a_dockerfile_may_ask_to_fail() -> None:

@@ -90,31 +90,30 @@ class Run(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Copy(Command):
-    """`origin` is --from: a stage's name or index, an image, a named context. `heredocs` are written files."""
+class Transfer(Command):
+    """What brings files in. `heredocs` are written files."""
 
     sources: tuple[str, ...]
     target: str
     heredocs: tuple[Heredoc, ...] = ()
-    origin: str | None = None
     chown: str = ""
     chmod: str = ""
     link: bool = False
     exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Copy(Transfer):
+    """`origin` is --from: a stage's name or index, an image, a named context."""
+
+    origin: str | None = None
     parents: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Add(Command):
+class Add(Transfer):
     """`unpack` None: local archives are unpacked, those of URLs are not."""
 
-    sources: tuple[str, ...]
-    target: str
-    heredocs: tuple[Heredoc, ...] = ()
-    chown: str = ""
-    chmod: str = ""
-    link: bool = False
-    exclude: tuple[str, ...] = ()
     checksum: str = ""
     keep_git_dir: bool = False
     unpack: bool | None = None
@@ -219,13 +218,14 @@ class Dockerfile:
 
 # The fields in which a build replaces variables. FROM sees the arguments before the first FROM only; the mounts of RUN
 # are expanded by `mounts.read`, documents by their own `expand`. `expand.expanded` does all of it.
+_TRANSFER = ("sources", "target", "chown", "chmod", "exclude")
 EXPANDED: dict[type[Command], tuple[str, ...]] = {
     From: ("image", "platform"),
     Arg: ("pairs",),
     Env: ("pairs",),
     Label: ("pairs",),
-    Copy: ("sources", "target", "chown", "chmod", "exclude"),
-    Add: ("sources", "target", "chown", "chmod", "exclude", "checksum"),
+    Copy: _TRANSFER,
+    Add: (*_TRANSFER, "checksum"),
     User: ("user",),
     Workdir: ("path",),
     Volume: ("paths",),

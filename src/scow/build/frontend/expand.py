@@ -63,7 +63,7 @@ def expanded(command: Kind, lookup: Lookup, escape: str = "\\") -> Kind:
         changes["mounts"] = tuple(
             mounts.read(mount.written, lambda text: expand(text, lookup, escape)) for mount in command.mounts
         )
-    if isinstance(command, (commands.Copy, commands.Add)):
+    if isinstance(command, commands.Transfer):
         changes["heredocs"] = tuple(_document(each, lookup, escape) for each in command.heredocs)
     return replace(command, **changes) if changes else command
 

@@ -104,9 +104,8 @@ def _platform(start: commands.From, image: str, escape: str, around: Around) -> 
         message = f"Setting platform to predefined {wanted} in FROM is redundant as this is the default behavior"
         yield "RedundantTargetPlatform", start.line, message
     elif wanted and "$" not in wanted:
-        try:
-            platform = Platform.parse(wanted)
-        except InvalidArgument:
+        platform = _known(wanted)
+        if platform is None:
             return
         # a stage that is named for its platform is meant for that one
         if not any(part and part in (start.name or "").lower() for part in (platform.os, platform.architecture)):
@@ -114,13 +113,22 @@ def _platform(start: commands.From, image: str, escape: str, around: Around) -> 
             yield "FromPlatformFlagConstDisallowed", start.line, message
     expected = wanted if "$" not in wanted and wanted else around.target_platform
     actual = around.platform(image) if expected else None
-    if actual and actual != expected:
+    pulled, meant = _known(actual or ""), _known(expected)
+    if pulled and meant and (pulled.os, pulled.architecture) != (meant.os, meant.architecture):
         yield (
             "InvalidBaseImagePlatform",
             start.line,
-            f"Base image {image} was pulled with platform {words.quoted(actual)}, expected {words.quoted(expected)} for"
-            " current build",
+            f"Base image {image} was pulled with platform {words.quoted(str(pulled))}, expected"
+            f" {words.quoted(str(meant))} for current build",
         )
+
+
+def _known(text: str) -> Platform | None:
+    """In its usual spelling: linux/x86_64 is linux/amd64. None for what is no platform."""
+    try:
+        return Platform.parse(text) if text else None
+    except InvalidArgument:
+        return None
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -170,9 +178,7 @@ def _folders(stage: Stage, placed: bool) -> Generator[Finding, None, bool]:
 
 def _ignored(stage: Stage, rules: IgnoreRules) -> Iterator[Finding]:
     for command in stage.commands:
-        if not isinstance(command, (commands.Copy, commands.Add)) or (
-            isinstance(command, commands.Copy) and command.origin
-        ):
+        if not isinstance(command, commands.Transfer) or (isinstance(command, commands.Copy) and command.origin):
             continue
         for source in command.sources:
             path = posixpath.normpath(source).lstrip("/")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from scow.build.frontend import commands, durations, heredocs, mounts, words
 from scow.build.frontend.commands import Command, Heredoc, Mount
@@ -178,35 +179,32 @@ def _files(node: Node) -> tuple[tuple[str, ...], tuple[Heredoc, ...], str]:
     return files, node.heredocs, target
 
 
-def _copy(node: Node, flags: _Flags) -> Command:
+def _transfer(node: Node, flags: _Flags) -> dict[str, Any]:
     sources, documents, target = _files(node)
+    return {
+        "line": node.number,
+        "text": node.text,
+        "sources": sources,
+        "target": target,
+        "heredocs": documents,
+        "chown": flags.text("chown"),
+        "chmod": flags.text("chmod"),
+        "link": bool(flags.truth("link")),
+        "exclude": flags.values.get("exclude", ()),
+    }
+
+
+def _copy(node: Node, flags: _Flags) -> Command:
     return commands.Copy(
-        node.number,
-        node.text,
-        sources,
-        target,
-        documents,
+        **_transfer(node, flags),
         origin=flags.text("from") or None,
-        chown=flags.text("chown"),
-        chmod=flags.text("chmod"),
-        link=bool(flags.truth("link")),
-        exclude=flags.values.get("exclude", ()),
         parents=bool(flags.truth("parents")),
     )
 
 
 def _add(node: Node, flags: _Flags) -> Command:
-    sources, documents, target = _files(node)
     return commands.Add(
-        node.number,
-        node.text,
-        sources,
-        target,
-        documents,
-        chown=flags.text("chown"),
-        chmod=flags.text("chmod"),
-        link=bool(flags.truth("link")),
-        exclude=flags.values.get("exclude", ()),
+        **_transfer(node, flags),
         checksum=flags.text("checksum"),
         keep_git_dir=bool(flags.truth("keep-git-dir")),
         unpack=flags.truth("unpack"),

@@ -37,7 +37,7 @@ async def gather(work: Work, state: State, command: Add) -> Copied:
             fetched[text] = await _fetch(work, command, text)
     if command.checksum and not fetched:
         raise InvalidArgument("checksum requires exactly one remote source")
-    return await work.parts.run(_place, work, state, command, fetched)
+    return await work.run(_place, work, state, command, fetched)
 
 
 def _place(work: Work, state: State, command: Add, fetched: dict[str, Source]) -> Copied:

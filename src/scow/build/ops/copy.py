@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scow.build import history
 from scow.build.files import Files, Ownership
-from scow.build.frontend.commands import Add, Copy
+from scow.build.frontend.commands import Copy, Transfer
 from scow.build.frontend.ignore import IgnoreRules
 from scow.build.state import State
 from scow.build.tree import Node, Path, Tree, is_pattern, matches, resolve, split
@@ -75,7 +75,7 @@ def _climbs(raw: bytes) -> bool:
 
 
 def place(
-    work: Work, state: State, command: Copy | Add, sources: list[Source], ownership: Ownership, *, context: bool
+    work: Work, state: State, command: Transfer, sources: list[Source], ownership: Ownership, *, context: bool
 ) -> Copied:
     """Everything at its place. Runs in a thread: trees are read. The digest is of what is written, not of its times."""
     word = command.word
@@ -111,7 +111,7 @@ def _place_one(files: Files, base: Path, source: Source, *, into: bool, parents:
     files.file(path, source.tree, source.path, source.node)
 
 
-def ownership_of(work: Work, state: State, command: Copy | Add, *, context: bool) -> Ownership:
+def ownership_of(work: Work, state: State, command: Transfer, *, context: bool) -> Ownership:
     """--chown and --chmod, names looked up in the image. What comes from a context is root's, what comes from an image keeps
     its owner. Runs in a thread.
     """
@@ -161,19 +161,19 @@ def _number(tree: Tree, name: str, file: bytes, what: str, kind: str) -> int:
     return found
 
 
-def comment(command: Copy | Add, copied: Copied) -> str:
+def comment(command: Transfer, copied: Copied) -> str:
     """The line in the history."""
     flags = f"--chown={command.chown} " if command.chown else ""
     flags += f"--chmod={command.chmod} " if command.chmod else ""
     return f"{command.word} {flags}{copied.kind}:{copied.digest} in {command.target} "
 
 
-def created_by(state: State, command: Copy | Add, copied: Copied) -> str:
+def created_by(state: State, command: Transfer, copied: Copied) -> str:
     """As `comment`, with the shell in front."""
     return history.nothing(state.config, comment(command, copied), wide=False)
 
 
-def documents(work: Work, command: Copy | Add) -> Iterator[Source]:
+def documents(work: Work, command: Transfer) -> Iterator[Source]:
     """The files that stand in the Dockerfile itself."""
     if not command.heredocs:
         return

@@ -52,7 +52,7 @@ class Mounts:
             what: tuple[object, ...] = (mount.kind, self._target(mount), mount.readonly, mount.size, mount.env)
             if mount.kind == "bind":
                 files = await self._gather(mount)
-                what = (*what, await self._work.parts.run(files.digest))
+                what = (*what, await self._work.run(files.digest))
             elif mount.kind in ("cache", "secret"):
                 what = (*what, self._id(mount), mount.mode, mount.uid, mount.gid)
             elif mount.kind != "tmpfs":
@@ -70,7 +70,7 @@ class Mounts:
                 options = (f"size={mount.size}",) if mount.size else ()
                 points.append(MountPoint("tmpfs", target, options=options))
             elif mount.kind == "bind":
-                source = await self._work.parts.run(self._copy, mount)
+                source = await self._work.run(self._copy, mount)
                 points.append(MountPoint("bind", target, source, read_only=mount.readonly))
             elif mount.kind == "cache":
                 points.append(MountPoint("bind", target, await self._cache(mount, using), read_only=mount.readonly))
@@ -97,7 +97,7 @@ class Mounts:
             tree: Tree = self._work.context
             if mount.origin:
                 tree = self._work.tree((await self._others(mount.origin)).chain)
-            self._files[mount] = await self._work.parts.run(_subtree, tree, mount.source)
+            self._files[mount] = await self._work.run(_subtree, tree, mount.source)
         return self._files[mount]
 
     def _copy(self, mount: Mount) -> str:

@@ -88,7 +88,10 @@ async def _execute(
     limits = work.request.limits
     argv, points = prepared.argv, attached.points
     if prepared.program:
-        points = (*points, MountPoint("bind", _PROGRAM, _script(work, prepared.argv[0]), read_only=True))
+        points = (
+            *points,
+            MountPoint("bind", _PROGRAM, await work.run(_script, work, prepared.argv[0]), read_only=True),
+        )
         argv = (_PROGRAM,)
     if prepared.command.network not in ("", "default"):
         limits = replace(limits, network=prepared.command.network)
@@ -115,7 +118,7 @@ async def _execute(
             words = " ".join(prepared.argv)
             raise StepFailed(f"The command '{words}' returned a non-zero code: {code}", code)
         # what the process has unpacked has times of its own; what it has made gets the newest of them, or of what it made it of
-        state = state.after(await work.parts.run(work.runner.newest, execution, began))
+        state = state.after(await work.run(work.runner.newest, execution, began))
         bound = Bound(work.stamp(state) * _SECOND, began, work.request.stamp is not None)
         step = await work.layer(
             prepared.key,

@@ -1,8 +1,10 @@
 """Build: an image, or something else, from a context and a Dockerfile."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from scow.background import complete
 from scow.build.request import BuildRequest, Deliver, Tell
 from scow.engine.builds.runner import ContainerRunner
 from scow.engine.containers import signals
@@ -27,7 +29,7 @@ async def build(
     try:
         left = await engine.builder.build(request, context, ContainerRunner(engine), signals.number, tell, deliver)
     finally:
-        context.close()
+        await complete(asyncio.to_thread(context.close), "build-context")
     if left.image is not None:
         tell(Sentence(f"Successfully built {left.image.id.removeprefix('sha256:')[:12]}\n"))
         for name in left.names:
