@@ -54,6 +54,9 @@ class Task(Protocol):
     async def resize(self, height: int, width: int) -> None:
         """Set the terminal's size in characters."""
 
+    async def answers(self) -> None:
+        """Nothing, when its monitor is there to be asked; Timeout else."""
+
     async def attach(self, attachment: Attachment) -> None:
         """Hand over a client connection. Returns once the monitor owns it; the monitor closes it at the end."""
 

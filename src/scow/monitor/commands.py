@@ -2,9 +2,10 @@
 
 import binascii
 import os
+import time
 from collections.abc import Callable
 
-from scow.errors import InvalidArgument, NotFound
+from scow.errors import InvalidArgument, NotFound, Timeout
 from scow.monitor import wire
 from scow.monitor.control import Answer
 from scow.monitor.monitor import Monitor, Wanted, exec_event, exit_event, streams
@@ -62,6 +63,7 @@ def _resize(monitor: Monitor, message: wire.Message, fds: list[int], answer: Ans
 
 
 def _attach(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
+    _in_time(message)
     wanted = read_attachment(message.get("attachment"), fds)
     if wanted is None:
         raise InvalidArgument("an attachment is missing")
@@ -70,6 +72,7 @@ def _attach(monitor: Monitor, message: wire.Message, fds: list[int], answer: Ans
 
 
 def _exec(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
+    _in_time(message)
     exec_id, process = _text(message, "exec"), message.get("process")
     if not exec_id or monitor.knows(exec_id):
         raise InvalidArgument(f"exec {exec_id!r} exists already")
@@ -80,6 +83,18 @@ def _exec(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answe
     wanted = read_attachment(message.get("attachment"), fds)
     monitor.execute(exec_id, process, terminal=terminal, stdin=stdin, size=size, wanted=wanted, answer=answer)
     return None
+
+
+def _abandon(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
+    monitor.abandon(_text(message, "exec"))
+    return {}
+
+
+def _in_time(message: wire.Message) -> None:
+    """Who asked waits until `until` (seconds of CLOCK_MONOTONIC). What is read later is not done: nobody counts on it."""
+    until = message.get("until")
+    if isinstance(until, float) and time.monotonic() > until:
+        raise Timeout("it was asked too long ago")
 
 
 def _forget(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
@@ -94,6 +109,7 @@ _OPERATIONS: dict[str, Callable[[Monitor, wire.Message, list[int], Answer], wire
     "resize": _resize,
     "attach": _attach,
     "exec": _exec,
+    "abandon": _abandon,
     "forget": _forget,
 }
 

@@ -65,6 +65,7 @@ class Monitor:
         self._spare: Starter | None = None
         self._exec_at = 0.0  # monotonic: when the last exec ended
         self._starting_execs: set[str] = set()
+        self._abandoned: set[str] = set()
         self.execs: dict[str, Process] = {}
         self._settling: dict[str, Callable[[], None]] = {}
         self._unseen: dict[int, Stdio] = {}
@@ -205,10 +206,14 @@ class Monitor:
             self._starters.remove(starter)
             self._starting_execs.discard(exec_id)
             if isinstance(outcome, ScowError):
+                self._abandoned.discard(exec_id)
                 stdio.release()
                 answer.refuse(outcome)
             else:
                 self.execs[exec_id] = self._take(outcome, stdio)
+                if exec_id in self._abandoned:
+                    self._abandoned.discard(exec_id)
+                    self.execs[exec_id].signal(9, group=True)
                 answer.give({"pid": outcome.pid, "started_at": outcome.started_at})
 
         try:
@@ -223,6 +228,13 @@ class Monitor:
         self._starting_execs.add(exec_id)
         starter.send({"op": "exec", "process": process, "size": list(size)}, fds or ())
         stdio.release_child()
+
+    def abandon(self, exec_id: str) -> None:
+        """Nobody waits for this start any more: what comes of it is ended."""
+        if exec_id in self._starting_execs:
+            self._abandoned.add(exec_id)
+        elif exec_id in self.execs and self.execs[exec_id].code is None:
+            self.execs[exec_id].signal(9, group=True)
 
     def _exec_starter(self, done: Callable[[Outcome], None]) -> Starter:
         """The one in reserve, or a new one."""

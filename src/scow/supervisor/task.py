@@ -4,6 +4,7 @@ import asyncio
 import binascii
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ _log = logging.getLogger("scow.supervisor")
 UNKNOWN = 255
 _TIDYING = 10.0  # s
 _PATIENCE = 5.0  # seconds for what a monitor does at once
+_LONGEST = 60.0  # seconds for the start of an exec, while its monitor answers other questions
 _TURNS = 6  # of the loop, in which a waiter and whoever waits for it go on
 
 
@@ -39,10 +41,10 @@ class RunningExec:
         return await asyncio.shield(self.exit)
 
     async def resize(self, height: int, width: int) -> None:
-        await self._task.request({"op": "resize", "exec": self._exec_id, "height": height, "width": width})
+        await self._task.promptly({"op": "resize", "exec": self._exec_id, "height": height, "width": width})
 
     async def kill(self) -> None:
-        await self._task.request({"op": "signal", "exec": self._exec_id, "number": 9, "group": True})
+        await self._task.promptly({"op": "signal", "exec": self._exec_id, "number": 9, "group": True})
 
 
 class RunningTask:
@@ -189,17 +191,50 @@ class RunningTask:
     async def wait(self) -> ExitStatus:
         return await asyncio.shield(self.exit)
 
-    async def _promptly(self, message: Reply) -> None:
+    async def promptly(self, message: Reply, packets: Sequence[Sequence[int]] = ()) -> Reply:
         """A request that takes no time. Timeout when the monitor does not answer it."""
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self.request(message)
+                return await self.request(message, packets)
         except TimeoutError:
             raise Timeout(f"the monitor of container {self.id} does not answer") from None
 
+    async def _patiently(self, message: Reply, packets: Sequence[Sequence[int]]) -> Reply:
+        """A request that takes as long as it takes. Timeout when the monitor answers nothing else meanwhile."""
+        loop = asyncio.get_running_loop()
+        watching: list[asyncio.Task[None]] = []
+        limit = asyncio.timeout(_LONGEST)
+        # most are answered at once: what looks after the others costs those no task
+        timer = loop.call_later(
+            _PATIENCE, lambda: watching.append(spawn(self._look_after(limit), f"exec-in-{self.id[:12]}", awaited=True))
+        )
+        try:
+            async with limit:
+                return await self.request(message, packets)
+        except TimeoutError:
+            silent = bool(watching) and watching[0].done()
+            what = "does not answer" if silent else f"has not started the command within {_LONGEST:.0f} seconds"
+            raise Timeout(f"the monitor of container {self.id} {what}") from None
+        finally:
+            timer.cancel()
+            for task in watching:
+                task.cancel()
+
+    async def _look_after(self, limit: asyncio.Timeout) -> None:
+        """Ends what `limit` is for when the monitor answers nothing."""
+        try:
+            while True:
+                await self.promptly({"op": "hello"})
+                await asyncio.sleep(_PATIENCE)
+        except ScowError:
+            limit.reschedule(asyncio.get_running_loop().time())
+
+    async def answers(self) -> None:
+        await self.promptly({"op": "hello"})
+
     async def signal(self, number: int) -> None:
         try:
-            await self._promptly({"op": "signal", "number": number})
+            await self.promptly({"op": "signal", "number": number})
         except Timeout:
             if number != 9:
                 raise
@@ -208,19 +243,18 @@ class RunningTask:
 
     async def freeze(self, frozen: bool) -> None:
         try:
-            await self._promptly({"op": "freeze", "frozen": frozen})
+            await self.promptly({"op": "freeze", "frozen": frozen})
         except BaseException:
             if frozen and not self.exit.done():  # it may be done late, when nobody counts on it any more
                 spawn(self.request({"op": "freeze", "frozen": False}), f"thaw-{self.id[:12]}")
             raise
 
     async def resize(self, height: int, width: int) -> None:
-        await self._promptly({"op": "resize", "height": height, "width": width})
+        await self.promptly({"op": "resize", "height": height, "width": width})
 
     async def attach(self, attachment: Attachment) -> None:
-        await self.request(
-            {"op": "attach", "attachment": attachment_fields(attachment)}, [[attachment.connection.fileno()]]
-        )
+        message = {"op": "attach", "attachment": attachment_fields(attachment), "until": _until()}
+        await self.promptly(message, [[attachment.connection.fileno()]])
 
     async def exec(
         self, exec_id: str, process: Process, terminal: bool, attachment: Attachment | None, stdin: bool
@@ -232,9 +266,15 @@ class RunningTask:
             "terminal": terminal,
             "stdin": stdin,
             "attachment": None if attachment is None else attachment_fields(attachment),
+            "until": _until(),
         }
         packets = [] if attachment is None else [[attachment.connection.fileno()]]
-        reply = await self.request(message, packets)
+        try:
+            reply = await self._patiently(message, packets)
+        except (Timeout, asyncio.CancelledError):
+            if self._connection is not None:
+                self._connection.post({"op": "abandon", "exec": exec_id, "id": 0})
+            raise
         running = RunningExec(self, exec_id, int(reply["pid"]))
         ended = self._early_exits.pop(exec_id, None)
         if ended is None and self.exit.done():
@@ -269,6 +309,11 @@ class RunningTask:
         if self._cgroup is None:
             self._cgroup = cgroup.open(self.cgroup_path)
         return self._cgroup.version, self._cgroup.stats()
+
+
+def _until() -> float:
+    """When a monitor that wakes up late need not do any more what it was asked (CLOCK_MONOTONIC is everybody's)."""
+    return time.monotonic() + _PATIENCE
 
 
 def attachment_fields(attachment: Attachment) -> Reply:

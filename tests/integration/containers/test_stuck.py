@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,74 @@ def test_a_daemon_starts_beside_it_and_leaves_it_alone(fresh_daemon: Engine, wha
     assert engine.api("POST", "/containers/stuck/unpause").status == 204
     engine.api("POST", "/containers/stuck/kill")
     assert engine.wait("stuck") == 137
+
+
+VERBS = {
+    "pause": ("POST", "/containers/stuck/pause", None),
+    "resize": ("POST", "/containers/stuck/resize?h=1&w=2", None),
+    "signal": ("POST", "/containers/stuck/kill?signal=USR1", None),
+    "attach": ("POST", "/containers/stuck/attach?stream=1&stdout=1", None),
+    "websocket": ("GET", "/containers/stuck/attach/ws?stream=1&stdout=1", None),
+    "exec": ("POST", "/exec/{exec}/start", {"Detach": True}),
+    "exec resize": ("POST", "/exec/{running}/resize?h=1&w=2", None),
+}
+SILENT = "does not answer"
+
+
+def prepare_exec(clients: Clients, *command: str) -> str:
+    body = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
+    return str(clients.api("POST", "/containers/stuck/exec", body=body).json()["Id"])
+
+
+def test_every_verb_ends_and_delays_nobody(clean: Clients) -> None:
+    """All at once: each has its own sentence within its own time, and the daemon answers everybody else meanwhile."""
+    clean.launch("stuck", Cmd=["sleep", "600"])
+    init = init_of(clean)
+    ready, running = prepare_exec(clean, "touch", "/late"), prepare_exec(clean, "sleep", "600")
+    clean.api("POST", f"/exec/{running}/start", body={"Detach": True})
+    answers: dict[str, str] = {}
+
+    def ask(name: str) -> None:
+        method, path, body = VERBS[name]
+        answer = clean.api(method, path.format(exec=ready, running=running), body=body, timeout=30)
+        answers[name] = f"{answer.status} {answer.message}"
+
+    with stopped_monitor(clean):
+        asking = [threading.Thread(target=ask, args=(name,), daemon=True) for name in VERBS]
+        for thread in asking:
+            thread.start()
+        while any(thread.is_alive() for thread in asking):
+            for question in QUESTIONS[1:3]:
+                assert clean.api("GET", question, timeout=PATIENCE).status == 200
+        for path, status in (("update", 200), ("rename?name=stuck", 400)):
+            body = {"CpuShares": 512} if path == "update" else None
+            assert clean.api("POST", f"/containers/stuck/{path}", body=body, timeout=PATIENCE).status == status
+    assert all(text.startswith("500") and text.endswith(SILENT) for text in answers.values()), answers
+    assert len(answers) == len(VERBS)
+    await_true("an answer", lambda: clean.scow("exec", "stuck", "true").returncode == 0)
+    assert clean.scow("exec", "stuck", "ls", "/late").returncode != 0  # nobody waited for it: it never ran
+    assert clean.inspect("stuck")["State"]["Status"] == "running" and init_of(clean) == init
+
+
+def test_a_client_of_an_exec_is_told(clean: Clients) -> None:
+    clean.launch("stuck", Cmd=["sleep", "600"])
+    with stopped_monitor(clean):
+        with ThreadPoolExecutor() as pool:
+            asked = [
+                pool.submit(clean.scow, *words, timeout=30)
+                for words in (("exec", "stuck", "true"), ("attach", "stuck"))
+            ]
+            inside, attached = (future.result() for future in asked)
+        assert inside.returncode == 126 and SILENT in inside.stdout + inside.stderr
+        assert attached.returncode == 1 and SILENT in attached.stderr
+        assert clean.api("POST", "/containers/stuck/stop", query={"t": 1}, timeout=30).status == 204
+
+
+def test_a_daemon_stops_beside_it(fresh_daemon: Engine) -> None:
+    engine = fresh_daemon
+    engine.launch("stuck", Cmd=["sleep", "600"])
+    with stopped_monitor(engine):
+        threading.Thread(target=engine.api, args=("POST", "/containers/stuck/pause"), daemon=True).start()
+        engine.stop()
+        engine.start()
+    assert engine.inspect("stuck")["State"]["Running"]

@@ -77,6 +77,8 @@ class FakeTask:
     async def resize(self, height: int, width: int) -> None:
         self.size = (height, width)
 
+    async def answers(self) -> None: ...
+
     async def attach(self, attachment: Attachment) -> None:
         self.attached.append(attachment)
 

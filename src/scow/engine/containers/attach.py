@@ -1,6 +1,7 @@
 """Attach: a client's connection is handed to the monitor; what was logged before can be shown first."""
 
 import asyncio
+import contextlib
 import socket
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from scow.engine.containers import happenings, logs
 from scow.engine.context import Engine
 from scow.engine.ports import Attachment
 from scow.engine.registry import Entry
-from scow.errors import Conflict, InvalidArgument
+from scow.errors import Conflict, InvalidArgument, ScowError
 
 _DEFAULT_DETACH_KEYS = b"\x10\x11"  # ctrl-p ctrl-q
 _NAMED = {"@": 0, "[": 27, "\\": 28, "]": 29, "^": 30, "_": 31}
@@ -62,6 +63,9 @@ class Attaching:
             return
         try:
             await entry.task.attach(attachment)
+        except ScowError:
+            hang_up(connection)
+            raise
         finally:
             connection.close()
 
@@ -81,7 +85,16 @@ async def open_attach(engine: Engine, name: str, request: AttachRequest) -> Atta
         raise Conflict(f"container {name} is paused, unpause the container before attach")
     if entry.removing:
         raise Conflict(f"container {name} is marked for removal and cannot be attached to")
-    return Attaching(engine, entry, request, detach_sequence(request.detach_keys))
+    attaching = Attaching(engine, entry, request, detach_sequence(request.detach_keys))
+    if entry.task is not None and request.stream:
+        await entry.task.answers()  # or it is said while it can be
+    return attaching
+
+
+def hang_up(connection: socket.socket) -> None:
+    """End a client's connection, also where a copy of it is on its way to a monitor that does not read."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def detach_sequence(text: str) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from scow.background import idle, spawn
 from scow.engine.containers import happenings
-from scow.engine.containers.attach import detach_sequence
+from scow.engine.containers.attach import detach_sequence, hang_up
 from scow.engine.context import Engine
 from scow.engine.networks import links
 from scow.engine.ports import Attachment, ExecTask
@@ -84,6 +84,7 @@ class Starting:
                 await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(connection, frame), 5)
             except (OSError, TimeoutError):
                 pass
+            hang_up(connection)
         finally:
             connection.close()
 
