@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import images, traffic
+from bench import contexts, images, traffic
 from bench.engines import Peer, parents, private, spawn, timed, tree
 from tests.harness.registry import Registry
 
@@ -367,6 +367,9 @@ class Bench:
             peer.call("rmi", "-f", name)
         for peer in self.peers:
             peer.remove_all()
+
+    def row_context(self) -> None:
+        contexts.one_of_many(self)
 
     def row_build(self) -> None:
         """Ten RUN and a COPY without a cache, then again with it; the classic builder is Docker's way of building by itself."""

@@ -10,31 +10,39 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scow.background import complete
+from scow.build.context_store import ContextStore
 from scow.build.mount_store import MountStore
 from scow.build.request import BuildRequest, Deliver, Images, Runner, Tell
+from scow.build.uploads import Uploads
 from scow.errors import InvalidArgument, ScowError
 from scow.images.blobs import on_disk
 from scow.images.parts import Parts
 from scow.images.pipe import settle, settled
 from scow.metadata.builds import StepRow
 from scow.metadata.database import Database
+from scow.oci.platform import host_platform
 
 if TYPE_CHECKING:
     from scow.build.cache import StepCache
     from scow.build.context import Context
     from scow.build.export import Left
     from scow.build.frontend.commands import Dockerfile
+    from scow.build.nodes import Nodes
+    from scow.build.synced import Synced
+    from scow.build.tree import Path
 
 _DOCKERFILE_LIMIT = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Directories of the builder's own. `mounts`: what RUN --mount=type=cache keeps. `secrets`: below the exec root, which
+    """Directories of the builder's own. `mounts`: what RUN --mount=type=cache keeps. `contexts`: files that clients have sent.
+    `secrets`: below the exec root, which
     is in memory and root's alone; empty when the daemon starts.
     """
 
     mounts: str
+    contexts: str
     secrets: str
 
 
@@ -53,6 +61,9 @@ class Builder:
         self._places = places
         self.mounts = MountStore(places.mounts)
         self.mounts.sweep()
+        self.contexts = ContextStore(places.contexts)
+        self.contexts.sweep()
+        self.uploads = Uploads()
         shutil.rmtree(places.secrets, ignore_errors=True)
         os.makedirs(places.secrets, 0o700)
 
@@ -95,10 +106,63 @@ class Builder:
             raise
         return context
 
+    async def propose(self, request: BuildRequest, uid: int, name: str, manifest: bytes) -> tuple[str, list[int]]:
+        """(the id of an upload, which files of `manifest` must be sent, by their numbers in it). `name` tells one context of
+        the user from another.
+        """
+        from scow.build.manifest import parse
+        from scow.build.synced import Synced
+
+        parts = self._parts
+        files = await parts.run(parse, manifest, parts.limits.entries)
+        context = await parts.run(Synced, self.contexts, uid, name, files)
+        try:
+            asked = await parts.run(lambda: context.ask(self._needed(request, context)))
+            numbers = {file.path: number for number, file in enumerate(files)}
+            return self.uploads.add(context, uid), [numbers[path] for path in asked]
+        except BaseException:
+            context.close()
+            raise
+
+    def _needed(self, request: BuildRequest, context: "Synced") -> "set[Path] | None":
+        """None when that cannot be told: for a Dockerfile with errors, or a base image whose triggers are not known."""
+        from scow.build import reach
+        from scow.build.graph import plan
+        from scow.build.scope import Arguments, outer
+        from scow.build.start import SCRATCH
+
+        try:
+            dockerfile = _parsed(context, request.dockerfile)
+            arguments = Arguments(request.arguments, request.platform or host_platform())
+            planned = plan(dockerfile, request.target, outer(arguments, dockerfile.arguments, dockerfile.escape), ())
+            for stage in planned.stages.values():
+                if stage.start is None and stage.image != SCRATCH:
+                    if request.pull or self._images.resolve(stage.image).config.on_build:
+                        return None
+            return reach.needed(context, planned)
+        except ScowError:
+            return None
+
+    async def complete(self, id_: str, uid: int, contents: AsyncIterator[bytes]) -> str:
+        """The files that `propose` has asked for; the id from now on."""
+        from scow.build.synced import Synced
+        from scow.images.pipe import through
+
+        context = self.uploads.take(id_, uid)
+        try:
+            if not isinstance(context, Synced):
+                raise InvalidArgument(f"build context {id_} is complete")
+            most = self._parts.limits.bytes
+            await through(contents, lambda read: self._parts.submit(context.receive, read, most))
+            return self.uploads.add(context, uid)
+        except BaseException:
+            context.close()
+            raise
+
     async def build(
         self,
         request: BuildRequest,
-        context: "Context",
+        context: "Nodes",
         runner: Runner,
         check_signal: Callable[[str], object],
         tell: Tell,
@@ -143,15 +207,21 @@ class CannotLocate(ScowError):
     """The context has no such Dockerfile."""
 
 
-def _read(context: "Context", name: str) -> "tuple[Dockerfile, int]":
-    """In a thread: (the Dockerfile, when it was written); what only the client's side was to see is hidden from the steps."""
-    from scow.build.context import IGNORE
-    from scow.build.frontend import lint, parser
+def _parsed(context: "Nodes", name: str) -> "Dockerfile":
+    from scow.build.frontend import parser
 
     text = context.read(name, _DOCKERFILE_LIMIT)
     if text is None:
         raise CannotLocate(f"Cannot locate specified Dockerfile: {name}")
-    dockerfile = parser.parse(_text(text), name)
+    return parser.parse(_text(text), name)
+
+
+def _read(context: "Nodes", name: str) -> "tuple[Dockerfile, int]":
+    """In a thread: (the Dockerfile, when it was written); what only the client's side was to see is hidden from the steps."""
+    from scow.build.frontend import lint
+    from scow.build.nodes import IGNORE
+
+    dockerfile = _parsed(context, name)
     lint.enforce(dockerfile, context.rules(f"{name}{IGNORE}", IGNORE))
     written = context.written(name)
     context.hide(name)

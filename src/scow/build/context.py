@@ -5,12 +5,11 @@ Nothing of it is unpacked: its paths never meet the file system, and a step that
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
-from scow.build.frontend.ignore import IgnoreRules
+from scow.build.nodes import Nodes
 from scow.build.tree import UNDATED, Node, Path, split
-from scow.errors import InvalidArgument
 from scow.images.archive import entry as kinds
 from scow.images.archive.entry import Entry
 from scow.images.archive.limits import InvalidArchive, Limits
@@ -20,22 +19,20 @@ from scow.images.decompress import Decompressed, Source
 
 _CHUNK = 1 << 20
 _HEAD = 512
-IGNORE = ".dockerignore"
 MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 """How gzip, bzip2, xz and zstd begin."""
 
 
-class Context:
+class Context(Nodes):
     """A tree (see tree.Tree) over the archive in the file `path`, which is removed by `close`, with its directory when that is
     this tree's own (`alone`).
     """
 
     def __init__(self, path: str, *, alone: bool = False) -> None:
+        super().__init__()
         self._alone = alone
         self._path = path
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._nodes: dict[Path, Node] = {(): Node(kinds.DIRECTORY, 0o755)}
-        self._names: dict[Path, dict[bytes, None]] = {(): {}}
         self.size = 0
 
     def close(self) -> None:
@@ -47,12 +44,6 @@ class Context:
                 os.rmdir(os.path.dirname(self._path))
 
     # ------------------------------------------------------------ tree.Tree
-
-    def find(self, path: Path) -> Node | None:
-        return self._nodes.get(path)
-
-    def names(self, path: Path) -> Sequence[bytes]:
-        return sorted(self._names.get(path, ()))
 
     def content(self, path: Path) -> Iterator[bytes]:
         node = self._nodes[path]
@@ -91,42 +82,6 @@ class Context:
     def add_file(self, name: str, pieces: Iterator[bytes], mode: int = 0o644) -> None:
         """A file more; what has the name is replaced. Runs in a thread."""
         self._put(split(os.fsencode(name)), self._store(pieces, Node(kinds.FILE, mode, mtime=UNDATED)))
-
-    def read(self, name: str, limit: int) -> bytes | None:
-        """The bytes of a small file, None when there is none; links are followed. InvalidArgument beyond `limit`."""
-        from scow.build.tree import resolve
-
-        path = resolve(self, os.fsencode(name))
-        node = self.find(path)
-        if node is None or node.kind != kinds.FILE:
-            return None
-        if node.size > limit:
-            raise InvalidArgument(f"{name} has more than {limit} bytes")
-        return b"".join(self.content(path))
-
-    def written(self, name: str) -> int:
-        """When a file was, Unix seconds, rounded up; 0 when it is not there or nobody has said it."""
-        from scow.build.tree import resolve
-
-        node = self.find(resolve(self, os.fsencode(name)))
-        return max(-(-node.mtime // 1_000_000_000), 0) if node is not None else 0
-
-    def rules(self, *names: str) -> IgnoreRules | None:
-        """Those of the first of some files that is there, None without any."""
-        for name in names:
-            data = self.read(name, _CHUNK)
-            if data is not None:
-                return IgnoreRules.parse(data.decode("utf-8", "replace"))
-        return None
-
-    def hide(self, dockerfile: str) -> None:
-        """Docker's rule: of what .dockerignore excludes, the client still sends that file and the Dockerfile; no step sees
-        them.
-        """
-        rules = self.rules(IGNORE)
-        for name in (dockerfile, IGNORE):
-            if rules is not None and rules.excluded(name):
-                self._remove(split(os.fsencode(name)))
 
     def _take(self, entry: Entry, reader: TarReader) -> None:
         path = split(entry.name)
@@ -177,28 +132,6 @@ class Context:
             digest=digest.hexdigest(),
             offset=offset,
         )
-
-    def _put(self, path: Path, node: Node) -> None:
-        for end in range(1, len(path)):
-            parent = self._nodes.get(path[:end])
-            if parent is None or not parent.is_directory:
-                self._put(path[:end], Node(kinds.DIRECTORY, 0o755, mtime=UNDATED))
-        before = self._nodes.get(path)
-        if before is not None and before.is_directory and not node.is_directory:
-            self._remove(path)
-        self._nodes[path] = node
-        self._names[path[:-1]][path[-1]] = None
-        if node.is_directory:
-            self._names.setdefault(path, {})
-
-    def _remove(self, path: Path) -> None:
-        if path not in self._nodes:
-            return
-        for name in list(self._names.get(path, ())):
-            self._remove((*path, name))
-        self._names.pop(path, None)
-        del self._nodes[path]
-        del self._names[path[:-1]][path[-1]]
 
 
 def _expanded(entry: Entry, reader: TarReader) -> Iterator[bytes]:

@@ -46,7 +46,8 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """One build. Without `outputs` it leaves an image. `remote`: an http or https URL that the context is at.
+    """One build. Without `outputs` it leaves an image. `remote`: an http or https URL that the context is at. `context`: the id
+    of an upload that is it.
 
     `arguments` with None are asked for, but have no value. `stamp`: SOURCE_DATE_EPOCH in Unix seconds.
     `remove` and `remove_failed` decide what is said of containers of steps; none is ever kept.
@@ -55,6 +56,7 @@ class BuildRequest:
     """
 
     dockerfile: str = "Dockerfile"
+    context: str = ""
     remote: str = ""
     names: tuple[Reference, ...] = ()
     outputs: tuple[Output, ...] = ()

@@ -14,6 +14,7 @@ from scow.build.context import Context
 from scow.build.layers import Layer, make
 from scow.build.lending import Lender, borrow, lender
 from scow.build.mount_store import MountStore
+from scow.build.nodes import Nodes
 from scow.build.request import BuildRequest, Images, Runner
 from scow.build.state import State
 from scow.build.tree import LayersTree
@@ -35,7 +36,7 @@ class Work:
     """
 
     request: BuildRequest
-    context: Context
+    context: Nodes
     parts: Parts
     cache: StepCache
     images: Images

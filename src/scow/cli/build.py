@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from scow.build.frontend.ignore import IgnoreRules
+    from scow.cli.build_sync import Sync
     from scow.cli.command import Session
     from scow.cli.flags import Flags, Option
     from scow.client.api import Response
@@ -76,7 +78,7 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
         return _check(session, flags, args[0])
     wanted = _outputs(flags)
     out = build_outputs.progress_descriptor(wanted)
-    source, dockerfile, size = _context(flags, args[0])
+    source, dockerfile, size, sync = _context(session, flags, args[0])
     if flags.on("compress"):
         source = _compressed(source)
     params = _parameters(session, flags, quiet) + build_outputs.parameter(wanted)
@@ -85,6 +87,10 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
         params.append(("remote", args[0]))
     headers = [("Content-Type", "application/x-tar"), *_credentials(session), *_secrets(flags.items("secret"))]
     try:
+        id_ = sync.run(params) if sync is not None else None
+        if sync is not None and id_ is not None:
+            source, size = (lambda: b""), (lambda: sync.size)
+            params.append(("context", id_))
         response = upload(session.client, "POST", "/build", params, source, headers)
     except ApiError as error:
         raise Exit(1, f"{_place(flags, args[0])}{error}") from None
@@ -278,15 +284,17 @@ def _secrets(words: list[str]) -> list[tuple[str, str]]:
 # ------------------------------------------------------------ the context
 
 
-def _context(flags: Flags, given: str) -> tuple[Callable[[], bytes], str, Callable[[], int] | None]:
-    """(what gives the archive, the Dockerfile's name in it, what tells how much was sent)."""
+def _context(
+    session: Session, flags: Flags, given: str
+) -> tuple[Callable[[], bytes], str, Callable[[], int] | None, Sync | None]:
+    """(what gives the archive, the Dockerfile's name in it, what tells how much was sent, what can do without)."""
     file = flags.text("file")
     if given == "-":
         if file == "-":
             raise Exit(1, "invalid argument: can't use stdin for both build context and dockerfile")
-        return _from_stdin(file)
+        return *_from_stdin(file), None
     if given.startswith(("http://", "https://")) and not given.partition("#")[0].endswith(".git"):
-        return (lambda: b""), file or "Dockerfile", None
+        return (lambda: b""), file or "Dockerfile", None, None
     if "://" in given or given.startswith(("git@", "github.com/")):
         raise Exit(1, "scow: building from a git repository is not supported yet")
     if not os.path.exists(given):
@@ -302,19 +310,25 @@ def _context(flags: Flags, given: str) -> tuple[Callable[[], bytes], str, Callab
     rules_text = _ignore_text(given, name)
     if extra and name in extra:
         extra[".dockerignore"] = (rules_text or "").encode() + f"\n.dockerignore\n{name}\n".encode()
-    return _archive(given, rules_text, name, extra)
+    rules = None
+    if rules_text is not None:
+        from scow.build.frontend.ignore import IgnoreRules
+
+        # the Dockerfile and the rules are always sent: the daemon keeps them from the steps
+        rules = IgnoreRules.parse(f"{rules_text}\n!.dockerignore\n!{name}\n")
+    sync = None
+    if not flags.on("compress") and not session.client.endpoint.port:
+        from scow.cli.build_sync import Sync
+
+        sync = Sync(session.client, given, rules, extra, (name, ".dockerignore"))
+    return *_archive(given, rules, name, extra), sync
 
 
 def _archive(
-    root: str, rules_text: str | None, name: str, extra: dict[str, bytes]
+    root: str, rules: IgnoreRules | None, name: str, extra: dict[str, bytes]
 ) -> tuple[Callable[[], bytes], str, Callable[[], int] | None]:
-    from scow.build.frontend.ignore import IgnoreRules
     from scow.cli.build_context import Archive
 
-    rules = None
-    if rules_text is not None:
-        # the Dockerfile and the rules are always sent: the daemon keeps them from the steps
-        rules = IgnoreRules.parse(f"{rules_text}\n!.dockerignore\n!{name}\n")
     archive = Archive(root, rules, extra)
     return archive, name, lambda: archive.size
 

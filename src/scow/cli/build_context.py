@@ -47,12 +47,14 @@ class Archive:
         for name, data in extra.items():
             yield _header(os.fsencode(name), b"0", 0o644, len(data), 0) + data + bytes(-len(data) % _BLOCK)
         if root is not None:
-            for path in _walk(root, "", rules, frozenset(extra)):
+            for path, _ in walk(root, "", rules, frozenset(extra)):
                 yield from _entry(root, path)
         yield bytes(2 * _BLOCK)
 
 
-def _walk(root: str, directory: str, rules: IgnoreRules | None, skip: frozenset[str]) -> Iterator[str]:
+def walk(
+    root: str, directory: str, rules: IgnoreRules | None, skip: frozenset[str]
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Paths relative to the root, parents first, in the order of their names."""
     with os.scandir(f"{root}/{directory}" if directory else root) as found:
         entries = sorted(found, key=lambda entry: entry.name)
@@ -63,11 +65,11 @@ def _walk(root: str, directory: str, rules: IgnoreRules | None, skip: frozenset[
         is_directory = entry.is_dir(follow_symlinks=False)
         if rules is not None and rules.excluded(path):
             if is_directory and rules.may_hold(path):
-                yield from _walk(root, path, rules, skip)
+                yield from walk(root, path, rules, skip)
             continue
-        yield path
+        yield path, entry
         if is_directory:
-            yield from _walk(root, path, rules, skip)
+            yield from walk(root, path, rules, skip)
 
 
 def _entry(root: str, path: str) -> Iterator[bytes]:

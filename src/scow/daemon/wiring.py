@@ -96,7 +96,11 @@ def build(config: Config) -> Parts:
             images.parts,
             images,
             steps,
-            Places(f"{config.data_root}/build-mounts", f"{config.exec_root}/build-secrets"),
+            Places(
+                f"{config.data_root}/build-mounts",
+                f"{config.data_root}/build-contexts",
+                f"{config.exec_root}/build-secrets",
+            ),
         ),
     )
 

@@ -21,6 +21,11 @@ from scow.model.transfer import PullProgress
 _DEFAULT_NAME = "download"
 
 
+def is_remote(text: str) -> bool:
+    """Whether a source lies elsewhere than in the context."""
+    return is_url(text) or text.startswith(("git@", "git://", "ssh://"))
+
+
 def is_url(text: str) -> bool:
     return text.startswith(("http://", "https://"))
 

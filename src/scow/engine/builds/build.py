@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from scow.background import complete
+from scow.build.nodes import Nodes
 from scow.build.request import BuildRequest, Deliver, Tell
 from scow.engine.builds.runner import ContainerRunner
 from scow.engine.containers import signals
@@ -18,18 +19,32 @@ if TYPE_CHECKING:
     from scow.build.export import Left
 
 
+def _give_back(context: Nodes) -> None:
+    """Keep what the next build can use. What a crash loses here is sent again."""
+    try:
+        context.save()
+    finally:
+        context.close()
+
+
 async def build(
-    engine: Engine, request: BuildRequest, archive: AsyncIterator[bytes], tell: Tell, deliver: Deliver
+    engine: Engine, request: BuildRequest, archive: AsyncIterator[bytes], tell: Tell, deliver: Deliver, uid: int | None
 ) -> "Left":
-    """What was built. What was before an error stays in the cache; nothing else is left of it."""
+    """What was built. `uid`: the client's user, where it is known.
+
+    What was built before an error stays in the cache; nothing else is left of it.
+    """
     for output in request.outputs:
         if output.push and not (output.names or request.names):
             raise InvalidArgument("a name is needed for an image that is to be pushed")
-    context = await engine.builder.receive(archive, request.remote)
+    if request.context:
+        context = engine.builder.uploads.take(request.context, uid)
+    else:
+        context = await engine.builder.receive(archive, request.remote)
     try:
         left = await engine.builder.build(request, context, ContainerRunner(engine), signals.number, tell, deliver)
     finally:
-        await complete(asyncio.to_thread(context.close), "build-context")
+        await complete(asyncio.to_thread(_give_back, context), "build-context")
     if left.image is not None:
         tell(Sentence(f"Successfully built {left.image.id.removeprefix('sha256:')[:12]}\n"))
         for name in left.names:

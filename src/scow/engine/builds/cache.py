@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scow.build.context_store import TYPE as SOURCE
 from scow.build.mount_store import TYPE as MOUNT
 from scow.engine.context import Engine
 from scow.engine.images.filters import Filters, before_until, check_names
@@ -82,6 +83,13 @@ async def items(engine: Engine) -> list[CacheItem]:
                 mount.name,
             )
         )
+    for kept in await asyncio.to_thread(lambda: list(engine.builder.contexts.all())):
+        what = f"files of the context {kept.name}"
+        found.append(
+            CacheItem(
+                kept.key[:_ID], SOURCE, what, kept.size, kept.made_at, kept.used_at, 1, kept.in_use, False, kept.key
+            )
+        )
     return sorted(found, key=lambda item: item.used_at)
 
 
@@ -90,9 +98,11 @@ async def prune(engine: Engine, request: PruneRequest) -> tuple[list[str], int]:
     present = await items(engine)
     chosen = select(engine, present, request, engine.builder.available() if request.free else 0)
     steps = [item for item in chosen if item.type == _REGULAR]
-    mounts = [item for item in chosen if item.type == MOUNT]
     await engine.builder.cache.remove([item.key for item in steps])
-    kept = [item for item in mounts if not await asyncio.to_thread(engine.builder.mounts.remove, item.key)]
+    removals = {MOUNT: engine.builder.mounts.remove, SOURCE: engine.builder.contexts.remove}
+    kept = [
+        item for item in chosen if item.type in removals and not await asyncio.to_thread(removals[item.type], item.key)
+    ]
     chosen = [item for item in chosen if item not in kept]
     freed = sum(item.size for item in chosen if not item.shared)
     engine.events.publish(Event("builder", "prune", "", {"reclaimed": str(freed)}, engine.clock()))

@@ -37,7 +37,7 @@ _REFUSED = {
 
 async def build(call: Call) -> None:
     """POST /build"""
-    request = _request(call)
+    request = read(call)
     quiet = call.flag("q")
     framed = Framed(call) if any(output.archive for output in request.outputs) else None
 
@@ -45,7 +45,9 @@ async def build(call: Call) -> None:
         said: list[Step] = []
         deliver = framed.deliver if framed else _nowhere
         try:
-            left = await building.build(call.engine, request, _body(call), said.append if quiet else tell, deliver)
+            left = await building.build(
+                call.engine, request, body(call), said.append if quiet else tell, deliver, call.request.peer_uid
+            )
         except ScowError:
             for step in said:
                 tell(step)
@@ -86,12 +88,12 @@ def _bytes(call: Call, name: str) -> int:
     return found
 
 
-async def _body(call: Call) -> AsyncIterator[bytes]:
+async def body(call: Call) -> AsyncIterator[bytes]:
     while chunk := await call.request.next_chunk():
         yield chunk
 
 
-def _request(call: Call) -> BuildRequest:
+def read(call: Call) -> BuildRequest:
     for name, what in _REFUSED.items():
         if query.boolean(call.text(name)):
             raise Unsupported(f"{what} ({name}) is not supported by scow")
@@ -108,6 +110,7 @@ def _request(call: Call) -> BuildRequest:
     arguments = _json(call, "buildargs", "build args", dict[str, str | None]) or {}
     return BuildRequest(
         dockerfile=_dockerfile(call.text("dockerfile")),
+        context=call.text("context"),
         remote=remote,
         names=names(call.texts("t")),
         outputs=outputs.read(_json(call, "outputs", "outputs", list[outputs.Wire]) or ()),

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -271,6 +272,12 @@ class Connection(asyncio.Protocol):
         return mine, early
 
     # ------------------------------------------------------------ small
+
+    def peer_uid(self) -> int | None:
+        sock: socket.socket | None = self._transport.get_extra_info("socket")
+        if sock is None or sock.family != socket.AF_UNIX:
+            return None
+        return int.from_bytes(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[4:8], sys.byteorder)
 
     def close_idle(self) -> bool:
         """At shutdown: close if nothing is going on, or nothing but an answer that would go on for ever."""

@@ -93,6 +93,11 @@ class Request:
             self._connection.resume_body()
         return chunk
 
+    @property
+    def peer_uid(self) -> int | None:
+        """The user at the other end of a unix socket; None for any other connection."""
+        return self._connection.peer_uid()
+
     def continue_wanted(self) -> bool:
         """Whether the client waits for `100 Continue` (asked once)."""
         wanted, self._expects = self._expects, False
