@@ -320,7 +320,7 @@ def _context(
     if not flags.on("compress") and not session.client.endpoint.port:
         from scow.cli.build_sync import Sync
 
-        sync = Sync(session.client, given, rules, extra, (name, ".dockerignore"))
+        sync = Sync(session.client, given, rules, extra, (name, f"{name}.dockerignore", ".dockerignore"))
     return *_archive(given, rules, name, extra), sync
 
 
