@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scow.cli.command import Command, Exit
-from scow.cli.context_store import Store, check_name, endpoint
+from scow.cli.context_store import DEFAULT, DEFAULT_TEXT, OPTIONS, Store, check_name, endpoint
 from scow.cli.output import line, warn
 
 TYPE_CHECKING = False
@@ -11,11 +11,7 @@ if TYPE_CHECKING:
     from scow.cli.command import Session
     from scow.cli.flags import Flags, Option
 
-_OPTIONS: tuple[Option, ...] = (
-    ("description", "", "string", "", "Description of the context"),
-    ("docker", "", "string", "", "The daemon's endpoint: host=, ca=, cert=, key=, skip-tls-verify=, from="),
-    ("from", "", "string", "", "Create the context from another one"),
-)
+_OPTIONS: tuple[Option, ...] = (*OPTIONS, ("from", "", "string", "", "Create the context from another one"))
 
 
 def _create(session: Session, flags: Flags, args: list[str]) -> int:
@@ -26,12 +22,14 @@ def _create(session: Session, flags: Flags, args: list[str]) -> int:
         raise Exit(1, f'context "{name}" already exists')
     source = flags.text("from")
     if source and flags.text("docker"):
-        raise Exit(1, "cannot use --docker and --from together")
-    made, files = endpoint(store, f"from={source}" if source else flags.text("docker"))
+        raise Exit(1, "cannot use --docker flag when --from is set")
     about = dict(store.load(source).get("Metadata") or {}) if source else {}
+    if source == DEFAULT or not (source or flags.text("docker") or store.current() != DEFAULT):
+        about["Description"] = DEFAULT_TEXT
+    made, files = endpoint(store, f"from={source}" if source else flags.text("docker"))
     if flags.text("description"):
         about["Description"] = flags.text("description")
-    store.save({"Name": name, "Metadata": about, "Endpoints": {"docker": made}}, files)
+    store.save({"Name": name, "Metadata": about, "Endpoints": {"docker": made}}, {"docker": files})
     line(name)
     warn(f'Successfully created context "{name}"')
     return 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from scow.cli.command import Command, environment
-from scow.cli.context_store import DEFAULT, Store
+from scow.cli.context_store import DEFAULT, DEFAULT_TEXT, Store
 from scow.cli.listing import FORMAT_HELP, Listing, Row
+from scow.cli.natural import natural_key
 from scow.cli.output import put, warn
+from scow.cli.units import ellipsis
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ HEADERS = {
     "Error": "ERROR",
     "Name": "NAME",
 }
+_LONGEST = 45
 _TABLE = "table {{.Name}}{{if .Current}} *{{end}}\t{{.Description}}\t{{.DockerEndpoint}}\t{{.Error}}"
 
 
@@ -29,9 +32,10 @@ def _ls(session: Session, flags: Flags, args: list[str]) -> int:
     store = Store(session)
     current = store.current()
     names = [DEFAULT, *store.names()]
-    rows = [_row(store, name, current) for name in names]
-    if current not in names:
-        rows.append(_missing(current))
+    rows = [
+        _row(store, name, current) if name in names else _missing(store, name)
+        for name in sorted({*names, current}, key=natural_key)
+    ]
     layout = flags.text("format")
     if flags.on("quiet") and not layout:
         layout = "{{.Name}}"
@@ -46,7 +50,7 @@ def _ls(session: Session, flags: Flags, args: list[str]) -> int:
 
 def _row(store: Store, name: str, current: str) -> Row:
     meta = store.load(name)
-    text = "Current DOCKER_HOST based configuration" if name == DEFAULT else meta.get("Metadata", {}).get("Description")
+    text = DEFAULT_TEXT if name == DEFAULT else meta.get("Metadata", {}).get("Description")
     return Row(
         "*formatter.contextContext",
         {
@@ -59,7 +63,7 @@ def _row(store: Store, name: str, current: str) -> Row:
     )
 
 
-def _missing(name: str) -> Row:
+def _missing(store: Store, name: str) -> Row:
     return Row(
         "*formatter.contextContext",
         {
@@ -67,7 +71,7 @@ def _missing(name: str) -> Row:
             "Current": lambda: True,
             "Description": lambda: "",
             "DockerEndpoint": lambda: "",
-            "Error": lambda: "context not found",
+            "Error": lambda: ellipsis(store.missing(name), _LONGEST),
         },
     )
 

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from scow.cli.command import Session
+    from scow.cli.flags import Option
 
 DEFAULT = "default"
+DEFAULT_TEXT = "Current DOCKER_HOST based configuration"
+OPTIONS: tuple[Option, ...] = (
+    ("description", "", "string", "", "Description of the context"),
+    ("docker", "", "string", "", "The daemon's endpoint: host=, ca=, cert=, key=, skip-tls-verify=, from="),
+)
+_FAILED = "unable to create docker endpoint config"
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.+-]+")
 _TLS = {"ca": "ca.pem", "cert": "cert.pem", "key": "key.pem"}
 
@@ -41,13 +48,13 @@ class Store:
         return f"{self.root}/tls/{_key(name)}"
 
     def names(self) -> list[str]:
-        """Of all that are kept."""
+        """Of all that are kept, in no order."""
         found = []
         for key in _listed(f"{self.root}/meta"):
             meta = _read(f"{self.root}/meta/{key}/meta.json")
             if meta is not None and _key(str(meta.get("Name"))) == key:
                 found.append(str(meta["Name"]))
-        return sorted(found)
+        return found
 
     def exists(self, name: str) -> bool:
         return os.path.exists(self.meta_directory(name) + "/meta.json")
@@ -64,21 +71,35 @@ class Store:
         path = self.meta_directory(name) + "/meta.json"
         meta = _read(path)
         if meta is None:
-            raise Exit(1, f'context "{name}": context not found: open {path}: no such file or directory')
+            raise Exit(1, self.missing(name))
         return meta
+
+    def missing(self, name: str) -> str:
+        """Docker's sentence."""
+        path = self.meta_directory(name) + "/meta.json"
+        return f'context "{name}": context not found: open {path}: no such file or directory'
+
+    def tls_content(self, name: str) -> dict[str, dict[str, bytes]]:
+        """Of each endpoint, its files."""
+        root = self.tls_directory(name)
+        return {
+            endpoint: {file: read_file(f"{root}/{endpoint}/{file}") for file in files}
+            for endpoint, files in self.tls_files(name).items()
+        }
 
     def tls_files(self, name: str) -> dict[str, list[str]]:
         """Endpoint to names of files."""
         root = self.tls_directory(name)
         return {endpoint: sorted(_listed(f"{root}/{endpoint}")) for endpoint in sorted(_listed(root))}
 
-    def save(self, meta: dict[str, Any], tls: dict[str, bytes] | None) -> None:
-        """Keep a context; `tls` replaces its files (None leaves them)."""
+    def save(self, meta: dict[str, Any], tls: dict[str, dict[str, bytes]] | None) -> None:
+        """Keep a context; `tls`, by endpoint, replaces its files (None leaves them)."""
         name = meta["Name"]
         if tls is not None:
             shutil.rmtree(self.tls_directory(name), ignore_errors=True)
-            for file, content in tls.items():
-                replace_file(f"{self.tls_directory(name)}/docker/{file}", content, 0o600)
+            for endpoint, files in tls.items():
+                for file, content in files.items():
+                    replace_file(f"{self.tls_directory(name)}/{endpoint}/{file}", content, 0o600)
         text = json.dumps(meta, separators=(",", ":"), ensure_ascii=False)
         replace_file(self.meta_directory(name) + "/meta.json", text.encode(), 0o644)
 
@@ -120,24 +141,28 @@ def endpoint(store: Store, given: str) -> tuple[dict[str, Any], dict[str, bytes]
     options: dict[str, str] = {}
     for part in given.split(",") if given else ():
         key, equals, value = part.partition("=")
-        if key.strip().lower() not in ("host", "from", "skip-tls-verify", *_TLS):
-            raise Exit(1, f"unable to create docker endpoint config: unrecognized config key: {key}")
         if not equals:
             shown = f'{go_quote(given)} for "--docker" flag'
-            raise Exit(1, f"invalid argument {shown}: {part} must be formatted as key=value")
+            raise Exit(125, f"invalid argument {shown}: {part} must be formatted as key=value")
+        if key.strip().lower() not in ("host", "from", "skip-tls-verify", *_TLS):
+            raise Exit(1, f"{_FAILED}: unrecognized config key: {key}")
         options[key.strip().lower()] = value
     if "from" in options or not options:
         name = options.get("from") or store.current()
-        meta = store.load(name)
+        try:
+            meta = store.load(name)
+        except Exit as missing:
+            raise Exit(1, f"{_FAILED}: {missing.message}") from None
         if "docker" not in meta["Endpoints"]:
             raise Exit(1, f'context "{name}" has no docker endpoint')
         directory = f"{store.tls_directory(name)}/docker"
         files = {} if name == DEFAULT else {file: read_file(f"{directory}/{file}") for file in _listed(directory)}
         return dict(meta["Endpoints"]["docker"]), files
     try:
-        host = normalise_host(options["host"]) if options.get("host") else DEFAULT_HOST
-    except InvalidArgument as error:
-        raise Exit(1, f"unable to create docker endpoint config: {error}") from None
+        host = normalise_host(options["host"]) if options.get("host") else ""
+    except InvalidArgument:
+        why = f"unable to apply docker endpoint options: unable to parse docker host `{options['host']}`"
+        raise Exit(1, f"{_FAILED}: {why}") from None
     files = {}
     for key, file in _TLS.items():
         if options.get(key):
@@ -145,13 +170,13 @@ def endpoint(store: Store, given: str) -> tuple[dict[str, Any], dict[str, bytes]
                 files[file] = read_file(options[key])
             except OSError as error:
                 reason = (error.strerror or "").lower()
-                raise Exit(1, f"unable to create docker endpoint config: open {options[key]}: {reason}") from None
+                raise Exit(1, f"{_FAILED}: open {options[key]}: {reason}") from None
     given_skip = options.get("skip-tls-verify", "")
     try:
         skip = bool(given_skip) and boolean(given_skip)
     except ValueError:
         why = f"skip-tls-verify: parsing {go_quote(given_skip)}: invalid syntax"
-        raise Exit(1, f"unable to create docker endpoint config: {why}") from None
+        raise Exit(1, f"{_FAILED}: {why}") from None
     return {"Host": host, "SkipTLSVerify": skip}, files
 
 

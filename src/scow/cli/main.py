@@ -104,7 +104,7 @@ def _group(session: Session, group: str, args: list[str]) -> int:
     module = GROUPS[group].get(name)
     if module is not None:
         return session.execute(load(module), f"{path} {name}", args[1:])
-    if name in UNSUPPORTED_IN_GROUP[group]:
+    if name in UNSUPPORTED_IN_GROUP.get(group, ()):
         raise Exit(1, f"scow: '{group} {name}' is not supported yet")
     if name[:1] == "-":
         letter = f"unknown shorthand flag: '{name[1:2]}' in {name}" if name[:2] != "--" else f"unknown flag: {name}"

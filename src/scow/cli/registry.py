@@ -82,6 +82,8 @@ GROUPS = {
     "builder": {"build": "build", "prune": "builder_prune"},
     "context": {
         "create": "context_create",
+        "export": "context_export",
+        "import": "context_import",
         "inspect": "context_inspect",
         "list": "context_ls",
         "ls": "context_ls",
@@ -143,7 +145,6 @@ UNSUPPORTED = frozenset("buildx checkpoint compose config node plugin secret ser
 UNSUPPORTED_IN_GROUP = {
     "builder": frozenset(),
     "container": frozenset(),
-    "context": frozenset(("export", "import")),
     "image": frozenset(),
     "manifest": frozenset(),
     "network": frozenset(),

@@ -128,7 +128,8 @@ def test_tls_files_of_a_context(scow: Run, tmp_path: Path) -> None:
         (("create", "default"), '"default" is a reserved context name'), (("create", "a b"), 'context name "a b" is invalid'),
         (("create", "../../x"), "is invalid"), (("rm", "default"), 'context "default" cannot be removed'),
         (("rm", "nosuch"), 'context "nosuch" does not exist'), (("use", "nosuch"), 'context "nosuch": context not found'),
-        (("inspect", "nosuch"), 'context "nosuch": context not found'), (("export", "x"), "not supported"),
+        (("inspect", "nosuch"), 'context "nosuch": context not found'), (("export", "nosuch"), "context not found"),
+        (("import", "xx", "/nosuch"), "open /nosuch: no such file or directory"),
         (("create", "xx", "--docker", "nope=x"), "unrecognized config key: nope"),
     ],
 )  # fmt: skip
