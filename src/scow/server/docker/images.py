@@ -30,7 +30,10 @@ async def list_images(call: Call) -> None:
 
 async def inspect(call: Call) -> None:
     """GET /images/{name}/json"""
-    call.send(show_image(call.engine, query.get(call.engine, call.name, platform_of(call)), call.version))
+    found = query.get(call.engine, call.name, platform_of(call))
+    # docker-compose 1 speaks the newest version and fails without a field that only older ones have
+    old = call.request.headers.get("user-agent", "").startswith("docker-compose/1.")
+    call.send(show_image(call.engine, found, call.version, container_config=old))
 
 
 async def history(call: Call) -> None:

@@ -14,6 +14,7 @@ from scow.server.docker.version import Version
 
 # From 1.44 on these are gone.
 _OLD_FIELDS: Version = (1, 43)
+_CONTAINER_CONFIG: Version = (1, 44)
 # Up to here an image without a name is shown with these.
 _OLD_NAMES: Version = (1, 42)
 
@@ -40,8 +41,8 @@ def show_image_summary(image: Image, version: Version, containers: int = -1, sha
     )
 
 
-def show_image(engine: Engine, image: Image, version: Version) -> ImageInspect:
-    """GET /images/{name}/json."""
+def show_image(engine: Engine, image: Image, version: Version, *, container_config: bool = False) -> ImageInspect:
+    """GET /images/{name}/json. `container_config`: the client wants that field whatever the version."""
     old = version <= _OLD_FIELDS
     created: str | UnsetType = image.created or (ZERO if old else UNSET)
     return ImageInspect(
@@ -52,7 +53,7 @@ def show_image(engine: Engine, image: Image, version: Version) -> ImageInspect:
         Comment=image.comment,
         Created=created,
         Container=UNSET,
-        ContainerConfig=Config() if old else UNSET,
+        ContainerConfig=Config() if container_config or version <= _CONTAINER_CONFIG else UNSET,
         DockerVersion=image.docker_version,
         Author=image.author,
         Config=show_config(image.config, image=True),
