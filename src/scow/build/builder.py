@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from scow.build.context import Context
     from scow.build.export import Left
     from scow.build.frontend.commands import Dockerfile
+    from scow.build.layers import Layer
     from scow.build.nodes import Nodes
     from scow.build.synced import Synced
     from scow.build.tree import Path
@@ -174,9 +175,12 @@ class Builder:
         from scow.build.work import Work
 
         reading = self._parts.submit(_read, context, request.dockerfile)
-        dockerfile, written = await settled(reading)
+        dockerfile = await settled(reading)
         directory = f"{self._parts.scratch}/build-{secrets.token_hex(8)}"
-        with ExitStack() as holding:
+        unkept: list[Layer] = []
+        async with AsyncExitStack() as after:
+            after.push_async_callback(self._give_up, unkept)
+            holding = after.enter_context(ExitStack())
             files = ExitStack()
             work = Work(
                 request,
@@ -185,14 +189,17 @@ class Builder:
                 self.cache,
                 self._images,
                 runner,
-                written,
                 directory,
                 check_signal,
                 holding,
                 files,
                 self.mounts,
                 self._places.secrets,
+                verified=self._images.resolve(request.verify) if request.verify else None,
+                unkept=unkept,
             )
+            if work.verified is not None:
+                work.hold([*work.verified.chain_ids, *self._parts.catalog.blobs_of(work.verified.id)])
             try:
                 await work.run(_scratch, directory, files)
                 return await leave(work, await Build(work, dockerfile).run(tell), deliver)
@@ -201,6 +208,11 @@ class Builder:
                     await settle(step, lambda _: None)
                 self.cache.flush_soon()
                 await complete(asyncio.to_thread(files.close), "build-scratch")
+
+    async def _give_up(self, layers: Sequence["Layer"]) -> None:
+        chain_ids, digests = [layer.chain_id for layer in layers], [layer.descriptor.digest for layer in layers]
+        if layers:
+            await complete(self._parts.give_up(chain_ids, digests), "build: tidy")
 
 
 class CannotLocate(ScowError):
@@ -216,16 +228,15 @@ def _parsed(context: "Nodes", name: str) -> "Dockerfile":
     return parser.parse(_text(text), name)
 
 
-def _read(context: "Nodes", name: str) -> "tuple[Dockerfile, int]":
-    """In a thread: (the Dockerfile, when it was written); what only the client's side was to see is hidden from the steps."""
+def _read(context: "Nodes", name: str) -> "Dockerfile":
+    """In a thread: the Dockerfile; what only the client's side was to see is hidden from the steps."""
     from scow.build.frontend import lint
     from scow.build.nodes import IGNORE
 
     dockerfile = _parsed(context, name)
     lint.enforce(dockerfile, context.rules(f"{name}{IGNORE}", IGNORE))
-    written = context.written(name)
     context.hide(name)
-    return dockerfile, written
+    return dockerfile
 
 
 def _scratch(directory: str, files: ExitStack) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from scow.build import verify
 from scow.build.request import Deliver, Output
 from scow.build.state import State
 from scow.build.work import Work
@@ -12,22 +13,26 @@ from scow.images.archive.writer import Emit
 from scow.images.compose import documents_of, publish
 from scow.images.differ import write_whole
 from scow.model.image import Image
+from scow.model.verdict import Verdict
 from scow.oci.reference import Reference
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
     """The id of the image that was built ("" for files alone), and the image when the store has got it, with the names that it
-    was given.
+    was given. `verdict`: when an image was to be verified.
     """
 
     id: str
     image: Image | None = None
     names: tuple[Reference, ...] = ()
+    verdict: Verdict | None = None
 
 
 async def leave(work: Work, state: State, deliver: Deliver) -> Left:
     """All outputs of the request, in their order; an image in the store when it names none."""
+    if work.verified is not None:
+        return Left(state.image_id, verdict=await verify.verdict(work, state, work.verified))
     outputs = work.request.outputs or (Output("image"),)
     image: Image | None = None
     names: dict[Reference, None] = {}

@@ -44,11 +44,6 @@ class Nodes:
             raise InvalidArgument(f"{name} has more than {limit} bytes")
         return b"".join(self.content(path))
 
-    def written(self, name: str) -> int:
-        """When a file was, Unix seconds, rounded up; 0 when it is not there or nobody has said it."""
-        node = self.find(resolve(self, os.fsencode(name)))
-        return max(-(-node.mtime // 1_000_000_000), 0) if node is not None else 0
-
     def rules(self, *names: str) -> IgnoreRules | None:
         """Those of the first of some files that is there, None without any."""
         for name in names:

@@ -52,6 +52,8 @@ class BuildRequest:
     `arguments` with None are asked for, but have no value. `stamp`: SOURCE_DATE_EPOCH in Unix seconds.
     `remove` and `remove_failed` decide what is said of containers of steps; none is ever kept.
 
+    `verify`: the name of an image that this build is compared with; nothing is kept then, not even in the cache.
+
     `credentials` gives those for a registry's host. `secrets` by id; they are in no key, no history and no layer.
     """
 
@@ -71,6 +73,7 @@ class BuildRequest:
     remove_failed: bool = False
     stamp: int | None = None
     limits: RunLimits = field(default_factory=RunLimits)
+    verify: str = ""
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     credentials: Finder = lambda _: None
 

@@ -20,10 +20,6 @@ _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 async def image(work: Work, name: str, platform: str, voice: Voice) -> State:
     """The state of an image, pulled when it is not here or must be fresh. It is held until the work is over."""
-    return (await _start(work, name, platform, voice)).after(work.written)
-
-
-async def _start(work: Work, name: str, platform: str, voice: Voice) -> State:
     wanted = _platform(platform) if platform else work.request.platform
     if name == SCRATCH:
         return State(wanted or host_platform(), settings=Settings(with_path(ContainerConfig())), stamp=_EARLIEST)

@@ -22,6 +22,7 @@ from scow.errors import NotFound
 from scow.images.archive.writer import Emit
 from scow.images.parts import Parts
 from scow.images.pipe import settled
+from scow.model.image import Image
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,8 +32,8 @@ T = TypeVar("T")
 class Work:
     """`directory` is for this build's files alone and goes with it. `check_signal` raises for a signal that does not exist.
     `holding` is closed when the build is over, `files` after it, in a thread. `secrets` is a directory in memory that nobody
-    else can read. `written`: when the Dockerfile was, Unix seconds. `steps` are done when steps that this build began have
-    ended: another build may wait for one, and needs this one's files.
+    else can read. `steps` are done when steps that this build began have ended: another build may wait for one, and needs
+    this one's files. `verified`: the image that this build is compared with; its own layers are `unkept`.
     """
 
     request: BuildRequest
@@ -41,7 +42,6 @@ class Work:
     cache: StepCache
     images: Images
     runner: Runner
-    written: int
     directory: str
     check_signal: Callable[[str], object]
     holding: ExitStack
@@ -50,6 +50,8 @@ class Work:
     secrets: str
     lenders: list[Lender] = field(default_factory=list)
     steps: list["asyncio.Future[None]"] = field(default_factory=list)
+    verified: Image | None = None
+    unkept: list[Layer] = field(default_factory=list)
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do work in a thread, which may use this build's files: a caller who is cancelled goes on when it has ended."""
@@ -146,5 +148,10 @@ class Work:
 
     def remember(self, key: str, state: State, description: str, layer: Layer | None) -> Step:
         step = Step(key, self.stamp(state), layer)
+        if self.verified is not None:
+            if layer is not None:
+                self.hold([layer.chain_id, layer.descriptor.digest])
+                self.unkept.append(layer)
+            return step
         self.cache.add(step, state.top, description)
         return step

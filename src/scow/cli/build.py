@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import os
 
-from scow.cli import build_outputs
+from scow.cli import build_outputs, build_verify
 from scow.cli.command import Command, Exit, environment
 from scow.cli.output import warn, write_all
 from scow.cli.progress import ProgressError
@@ -39,6 +39,7 @@ _OPTIONS: tuple[Option, ...] = (
     ("cpuset-mems", "", "string", "", "Memory nodes that may be used (0-3, 0,1)"),
     ("disable-content-trust", "", "bool", "true", ""),
     ("file", "f", "string", "", "The Dockerfile (- for stdin); PATH/Dockerfile when not given"),
+    ("format", "", "string", "", "How --verify is told (json)"),
     ("force-rm", "", "bool", "", ""),
     ("iidfile", "", "string", "", "Write the image's ID to a file"),
     ("isolation", "", "string", "", ""),
@@ -62,6 +63,7 @@ _OPTIONS: tuple[Option, ...] = (
     ("tag", "t", "list", "", "Name of the image, optionally with a tag (name:tag)"),
     ("target", "", "string", "", "The stage to build"),
     ("ulimit", "", "ulimit", "", "Limits of RUN (name=soft:hard)"),
+    ("verify", "", "string", "", "Build an image once more, keep nothing, and say whether it is the same"),
 )
 _PROGRESS = ("auto", "plain", "quiet")
 _EPOCH = "SOURCE_DATE_EPOCH"
@@ -70,6 +72,11 @@ _LONGEST_DOCKERFILE = 16 << 20
 
 
 def _build(session: Session, flags: Flags, args: list[str]) -> int:
+    build_verify.check(flags)
+    if not args:
+        if not flags.text("verify"):
+            _ONE.check_count(session.path, session.program, 0)
+        args = ["."]
     progress = flags.text("progress")
     if progress not in _PROGRESS:
         raise Exit(1, f"invalid progress {progress}: use one of {', '.join(_PROGRESS)}")
@@ -77,7 +84,7 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
     if flags.on("check"):
         return _check(session, flags, args[0])
     wanted = _outputs(flags)
-    out = build_outputs.progress_descriptor(wanted)
+    out = 2 if flags.text("format") else build_outputs.progress_descriptor(wanted)
     source, dockerfile, size, sync = _context(session, flags, args[0])
     if flags.on("compress"):
         source = _compressed(source)
@@ -85,24 +92,32 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
     params.append(("dockerfile", dockerfile))
     if "://" in args[0]:
         params.append(("remote", args[0]))
+    verify = flags.text("verify")
+    if verify:
+        params.append(("image", verify))
     headers = [("Content-Type", "application/x-tar"), *_credentials(session), *_secrets(flags.items("secret"))]
     try:
         id_ = sync.run(params) if sync is not None else None
         if sync is not None and id_ is not None:
             source, size = (lambda: b""), (lambda: sync.size)
             params.append(("context", id_))
-        response = upload(session.client, "POST", "/build", params, source, headers)
+        response = upload(session.client, "POST", build_verify.PATH if verify else "/build", params, source, headers)
     except ApiError as error:
         raise Exit(1, f"{_place(flags, args[0])}{error}") from None
     if not quiet and size is not None:
         write_all(out, f"Sending build context to Docker daemon  {human_size(size(), 4)}\n".encode())
     seen: list[str] = []
+    verdicts: list[dict[str, object]] = []
     received = build_outputs.Received(response, wanted) if any(one.place for one in wanted) else None
     try:
-        show(_Watched(received or response, seen), out)  # type: ignore[arg-type]
+        show(_Watched(received or response, seen, verdicts), out)  # type: ignore[arg-type]
     except ProgressError as error:
         warn(error.message)
         return error.status or 1
+    if verify:
+        if not verdicts:
+            raise Exit(1, "the daemon has not said whether the image agrees")
+        return build_verify.report(verify, verdicts[-1], flags.text("format") == "json")
     for path in received.skipped if received else ():
         warn(f"{path} is a device and was left out")
     if flags.text("iidfile") and seen:
@@ -160,15 +175,20 @@ def _local_text(flags: Flags, given: str, stdin: bool = True) -> str | None:
 class _Watched:
     """An answer whose image ids are noted while it is shown."""
 
-    def __init__(self, response: Response | build_outputs.Received, seen: list[str]) -> None:
+    def __init__(
+        self, response: Response | build_outputs.Received, seen: list[str], verdicts: list[dict[str, object]]
+    ) -> None:
         self._response = response
         self._seen = seen
+        self._verdicts = verdicts
 
     def values(self) -> Iterator[dict[str, object]]:
         for message in self._response.values():
             aux = message.get("aux")
             if isinstance(aux, dict) and aux.get("ID"):
                 self._seen.append(str(aux["ID"]))
+            elif isinstance(aux, dict) and aux.get("Verdict"):
+                self._verdicts.append(aux["Verdict"])
             elif str(message.get("stream", "")).startswith("sha256:"):
                 self._seen.append(str(message["stream"]).strip())
             yield message
@@ -422,6 +442,7 @@ COMMAND = Command(
     "Build an image from a Dockerfile",
     "image build, build, builder build",
     _OPTIONS,
-    1,
+    0,
     1,
 )
+_ONE = Command(_build, COMMAND.usage, COMMAND.summary, least=1, most=1)  # without --verify, a context must be named

@@ -24,9 +24,11 @@ from scow.build.request import StepFailed
 from scow.engine.ports import PullProgress, PushedTag
 from scow.errors import ScowError
 from scow.model.transfer import Built, Sentence
+from scow.model.verdict import Verdict
 from scow.server.docker.call import Call, encode
+from scow.server.docker.convert.verdict import verdict_line
 
-Step = PullProgress | PushedTag | Sentence | Built
+Step = PullProgress | PushedTag | Sentence | Built | Verdict
 Work = Callable[[Callable[[Step], None]], Awaitable[object]]
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -126,6 +128,8 @@ def line(step: Step) -> bytes:
         return encode(SentenceLine(step.text)) + b"\r\n"
     if isinstance(step, Built):
         return encode(BuiltLine(BuiltId(step.image_id))) + b"\r\n"
+    if isinstance(step, Verdict):
+        return encode(verdict_line(step)) + b"\r\n"
     if isinstance(step, PushedTag):
         return encode(PushedLine(ProgressDetail(), Pushed(step.tag, step.digest, step.size))) + b"\r\n"
     wire = Progress(step.status)

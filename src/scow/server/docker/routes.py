@@ -21,6 +21,7 @@ from scow.server.docker import (
     streams,
     system,
     updating,
+    verify,
     volumes,
 )
 from scow.server.docker.absent import Handler, refused, refused_for_image
@@ -97,6 +98,7 @@ ROUTES: dict[str, Handler] = {
     "GET /distribution/*/json": registry.distribution,
     "POST /scow/build/contexts": build_contexts.propose,
     "POST /scow/build/contexts/files": build_contexts.complete,
+    "POST /scow/build/verify": verify.verify,
     "POST /scow/images/bootstrap": images.bootstrap,
     "GET /scow/registry/manifest": registry.manifest,
     "POST /scow/registry/manifest": registry.push_list,
