@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scow.cli import main
+from scow.cli import flags, main
 from scow.cli.command import Command, Exit
 from scow.cli.output import put
 from scow.cli.registry import COMMANDS, GROUP_SUMMARIES, GROUPS
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scow.cli.command import Session
-    from scow.cli.flags import Option
+    from scow.cli.flags import Flags, Option
 
 Found = list[tuple[str, str]]
 
@@ -31,11 +31,13 @@ def complete(session: Session, words: Sequence[str]) -> int:
 def candidates(session: Session, words: list[str]) -> Found:
     """`words`: those behind the program; the last one is being typed."""
     *before, current = words
-    rest, wants_value = _skip_options(main.GLOBAL_OPTIONS, before, session)
-    if wants_value:
+    parsed = _parsed(main.GLOBAL_OPTIONS, before, interspersed=False)
+    if parsed is None:
         return []
+    given, rest, options_too = parsed
+    main.take_global_options(session, given)
     if not rest:
-        if current.startswith("-"):
+        if current.startswith("-") and options_too:
             return _options(main.GLOBAL_OPTIONS, current)
         return _starting(_commands(), current)
     name, *rest = rest
@@ -53,10 +55,11 @@ def candidates(session: Session, words: list[str]) -> Found:
 
 
 def _arguments(session: Session, command: Command, before: list[str], current: str) -> Found:
-    positional, wants_value = _skip_options(command.options, before)
-    if wants_value or (positional and not command.interspersed):
+    parsed = _parsed(command.options, before, command.interspersed)
+    if parsed is None or (parsed[1] and not command.interspersed):
         return []
-    if current.startswith("-"):
+    _, positional, options_too = parsed
+    if current.startswith("-") and options_too:
         return _options(command.options, current)
     if command.usage.startswith("bash|"):
         return _starting([(shell, "") for shell in command.usage.split("|")], current)
@@ -70,44 +73,17 @@ def _arguments(session: Session, command: Command, before: list[str], current: s
     return [item for item in _starting(_KINDS[kind](session), current) if item[0] not in taken]
 
 
-def _skip_options(
-    options: Sequence[Option], words: list[str], session: Session | None = None
-) -> tuple[list[str], bool]:
-    """(what is no option, whether the last one waits for its value). With a session its global options are set, and the
-    first word that is no option ends them.
-    """
-    by_name = {name: option for option in options for name in (f"--{option[0]}", f"-{option[1]}") if name != "-"}
-    positional: list[str] = []
-    waiting: Option | None = None
-    for at, word in enumerate(words):
-        if waiting is not None:
-            _set(session, waiting[0], word)
-            waiting = None
-        elif word.startswith("-") and len(word) > 1:
-            name, equals, value = word.partition("=")
-            option = by_name.get(name)
-            if option is None or option[2] == "bool":
-                continue
-            if equals:
-                _set(session, option[0], value)
-            else:
-                waiting = option
-        elif session is not None:
-            return words[at:], False
-        else:
-            positional.append(word)
-    return positional, waiting is not None
-
-
-def _set(session: Session | None, name: str, value: str) -> None:
-    if session is None:
-        return
-    if name == "host":
-        session.host = value
-    elif name == "context":
-        session.context = value
-    elif name == "config":
-        session.config_dir = value
+def _parsed(options: Sequence[Option], words: list[str], interspersed: bool) -> tuple[Flags, list[str], bool] | None:
+    """(options, the other words, whether an option may follow); None when a value has to follow, or nothing can."""
+    try:
+        given, rest = flags.parse(options, words, interspersed)
+    except (flags.FlagError, flags.HelpWanted):
+        return None
+    try:
+        flags.parse(options, [*words, "--help"], interspersed)
+    except flags.HelpWanted:
+        return given, rest, True
+    return given, rest, False
 
 
 def _options(options: Sequence[Option], current: str) -> Found:

@@ -16,11 +16,34 @@ SCRIPTS = {
     "bash": """\
 # bash completion for PROGRAM; load it with: source <(PROGRAM completion bash)
 _PROGRAM_complete() {
-    local line
+    local line word rest=$COMP_LINE last=-1 at
+    local -a words=()
     COMPREPLY=()
+    # bash takes words apart at : and = and others (COMP_WORDBREAKS); what has no space between is one word
+    for (( at = 0; at <= COMP_CWORD; at++ )); do
+        word=${COMP_WORDS[at]}
+        if (( at == 0 )); then
+            rest=${rest#*"$word"}
+            continue
+        fi
+        if (( last >= 0 )) && [[ $rest == "$word"* ]]; then
+            words[last]+=$word
+        else
+            words[++last]=$word
+            rest=${rest#"${rest%%[![:space:]]*}"}
+        fi
+        rest=${rest#"$word"}
+    done
+    # and wants what comes behind the last of these characters, with it when it is an @
+    word=${words[last]}
+    for (( at = ${#word}; at > 0; at-- )); do
+        [[ $COMP_WORDBREAKS == *"${word:at-1:1}"* ]] && break
+    done
+    (( at > 0 )) && [[ ${word:at-1:1} == @ ]] && (( at-- ))
     while IFS= read -r line; do
-        COMPREPLY+=("${line%%$'\\t'*}")
-    done < <(PROGRAM __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+        line=${line%%$'\\t'*}
+        COMPREPLY+=("${line:at}")
+    done < <(PROGRAM __complete "${words[@]}" 2>/dev/null)
 }
 complete -o default -F _PROGRAM_complete PROGRAM
 """,

@@ -26,6 +26,10 @@ class FlagError(Exception):
     """The command line is wrong; the message is pflag's."""
 
 
+class ValueWanted(FlagError):
+    """The last word is an option that needs a value behind it."""
+
+
 class HelpWanted(Exception):
     """`--help` or `-h` was given; `short` tells that it was the deprecated `-h`."""
 
@@ -122,7 +126,7 @@ class _Parser:
             elif queue:
                 value = queue.pop()
             else:
-                raise FlagError(f"flag needs an argument: --{name}")
+                raise ValueWanted(f"flag needs an argument: --{name}")
         self.set(option, value)
 
     def short(self, arg: str, queue: list[str]) -> None:
@@ -143,7 +147,7 @@ class _Parser:
             elif queue:
                 value = queue.pop()
             else:
-                raise FlagError(f"flag needs an argument: '{letter}' in {arg}")
+                raise ValueWanted(f"flag needs an argument: '{letter}' in {arg}")
             self.set(option, value)
 
     def set(self, option: Option, text: str) -> None:

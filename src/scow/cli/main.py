@@ -11,7 +11,7 @@ from scow.errors import ScowError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from scow.cli.flags import Option
+    from scow.cli.flags import Flags, Option
 
 GLOBAL_OPTIONS: tuple[Option, ...] = (
     ("config", "", "string", "", "Location of the client's config files"),
@@ -153,6 +153,12 @@ def _global_options(session: Session, args: list[str]) -> tuple[bool, list[str]]
         return True, []
     if flags.text("log-level").lower() not in _LEVELS:
         raise Exit(1, f"Unable to parse logging level: {flags.text('log-level')}")
+    take_global_options(session, flags)
+    return False, rest
+
+
+def take_global_options(session: Session, flags: Flags) -> None:
+    """What stands before the command, into the session. Exit for what cannot be together."""
     hosts = flags.items("host")
     if len(hosts) > 1:
         raise Exit(1, "Failed to initialize: unable to resolve docker endpoint: Specify only one -H")
@@ -172,4 +178,3 @@ def _global_options(session: Session, args: list[str]) -> tuple[bool, list[str]]
     for name in ("tls", "tlsverify"):
         if flags.changed(name):
             session.tls[name] = "true" if flags.on(name) else "false"
-    return False, rest

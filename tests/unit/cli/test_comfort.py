@@ -1,6 +1,10 @@
 """Suggestions, completion and contexts: what needs no daemon."""
 
+import contextlib
 import json
+import os
+import pty
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +62,11 @@ def test_what_can_be_completed_without_a_daemon() -> None:
     assert words("container", "re") == ["remove", "rename", "restart"]
     assert words("-H", "unix:///x", "contai") == ["container"] and words("-H", "uni") == []
     assert "--hostname" in words("run", "--host") and words("run", "--name", "") == []
+    assert words("run", "-it", "--na") == ["--name"] and words("run", "-itu", "") == []  # letters in one word
+    assert words("run", "--dns-opt", "") == [] and words("run", "--rm=false", "--na") == ["--name"]
+    assert words("run", "busybox", "--na") == [] and words("context", "rm", "--", "--fo") == []
+    assert words("rm", "--force", "--vol") == ["--volumes"] and words("rm", "--nosuch", "--vol") == []
+    assert words("-Hunix:///x", "-D", "contai") == ["container"] and words("--", "contai") == ["container"]
     assert (
         words("completion", "z") == ["zsh"] and words("nosuch", "") == [] and words("--co") == ["--config", "--context"]
     )
@@ -81,7 +90,7 @@ def test_scripts_are_printed(scow: Run, shell: str) -> None:
 
 def test_bash_completes(scow: Run, tmp_path: Path) -> None:
     script = scow("completion", "bash").stdout
-    ask = 'COMP_WORDS=(scow contain); COMP_CWORD=1; _scow_complete; printf "%s\\n" "${COMPREPLY[@]}"'
+    ask = 'COMP_LINE="scow contain"; COMP_WORDS=(scow contain); COMP_CWORD=1; _scow_complete; printf "%s\\n" "${COMPREPLY[@]}"'
     done = subprocess.run(
         ["bash", "-c", f"{script}\n{ask}"],
         capture_output=True,
@@ -89,6 +98,82 @@ def test_bash_completes(scow: Run, tmp_path: Path) -> None:
         env={"PATH": f"{ROOT}/bin:/usr/bin:/bin", "HOME": str(tmp_path)},
     )
     assert done.stdout == "container\n", done
+
+
+class Shell:
+    """An interactive bash at a terminal of ours, where `scow` tells what it was asked and completes names with breaks."""
+
+    NAMES = ("registry.example:5000/app:one", "plain", "key=value", "repo@sha256:0123")
+
+    def __init__(self, directory: Path, script: str) -> None:
+        self._asked = directory / "asked"
+        stub = directory / "scow"
+        listed = "".join(f"{name}\\t about\\n" for name in self.NAMES)
+        stub.write_text(
+            f'#!/bin/bash\n[[ $1 == __complete ]] || {{ printf "<%s>" "$@" > {directory}/ran; exit; }}\n'
+            f'printf "<%s>" "$@" > {self._asked}\nprintf "{listed}" | while IFS= read -r line; do\n'
+            '    [[ $line == "${@: -1}"* ]] && printf "%s\\n" "$line"\ndone\n'
+        )
+        stub.chmod(0o755)
+        (directory / "script").write_text(script)
+        self._directory = directory
+
+    def tab(self, typed: str) -> tuple[str, str]:
+        """What `scow` was asked at the tab key behind `typed`, and what it was run with in the end."""
+        ran = self._directory / "ran"
+        ran.unlink(missing_ok=True)
+        pid, terminal = pty.fork()
+        if not pid:
+            env = {
+                "PATH": f"{self._directory}:/usr/bin:/bin",
+                "TERM": "dumb",
+                "PS1": "> ",
+                "HOME": str(self._directory),
+            }
+            os.execve("/bin/bash", ["bash", "--norc", "--noprofile", "-i"], env)
+        try:
+            os.write(terminal, f"source {self._directory}/script\n{typed}\t\nexit\n".encode())
+            with contextlib.suppress(OSError):  # it has ended
+                while os.read(terminal, 4096):
+                    pass
+        finally:
+            os.close(terminal)
+            os.waitpid(pid, 0)
+        return self._asked.read_text(), ran.read_text()
+
+
+def test_words_with_breaks_in_a_real_bash(scow: Run, tmp_path: Path) -> None:
+    shell = Shell(tmp_path, scow("completion", "bash").stdout)
+    full = Shell.NAMES[0]
+    for typed, asked, ran in (
+        ("scow run pl", "<__complete><run><pl>", "<run><plain>"),
+        ("scow run registry", "<__complete><run><registry>", f"<run><{full}>"),
+        ("scow run registry.example:", "<__complete><run><registry.example:>", f"<run><{full}>"),
+        ("scow run registry.example:5000/app:o", "<__complete><run><registry.example:5000/app:o>", f"<run><{full}>"),
+        ("scow run -e a=b:c key=v", "<__complete><run><-e><a=b:c><key=v>", "<run><-e><a=b:c><key=value>"),
+        ("scow run --name=x  repo@sha", "<__complete><run><--name=x><repo@sha>", f"<run><--name=x><{Shell.NAMES[3]}>"),
+        ("scow a : = : key", "<__complete><a><:><=><:><key>", "<a><:><=><:><key=value>"),
+    ):
+        assert shell.tab(typed) == (asked, ran), typed
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="needs fish")
+def test_words_with_breaks_in_a_real_fish(scow: Run, tmp_path: Path) -> None:
+    shell = Shell(tmp_path, scow("completion", "fish").stdout)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    ask = f"source {tmp_path}/script; complete -C 'scow run registry.example:5000/a'"
+    done = subprocess.run(["fish", "-c", ask], capture_output=True, text=True, env=env, timeout=60)
+    assert done.stdout.split("\t")[0] == shell.NAMES[0], done
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="needs zsh")
+def test_zsh_reads_its_script(scow: Run, tmp_path: Path) -> None:
+    (tmp_path / "script").write_text(scow("completion", "zsh").stdout)
+    ask = f"autoload -U compinit; compinit -D -u; source {tmp_path}/script; print $_comps[scow]"
+    done = subprocess.run(
+        ["zsh", "-f", "-c", ask], capture_output=True, text=True, env={"HOME": str(tmp_path)}, timeout=60
+    )
+    assert done.stdout.strip() == "_scow", done
 
 
 # ---------------------------------------------------------------- contexts
