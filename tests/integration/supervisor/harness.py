@@ -29,6 +29,7 @@ class Area:
 
     def __init__(self, path: str | None = None) -> None:
         self.path = path or str(scratch.make("sv"))
+        self.runtime: tuple[str, ...] = ()  # the command of an external one
         self.exec_root = f"{self.path}/exec"
         self.data_root = f"{self.path}/data"
         self.group = "/".join(("scowtest-sv", *self.path.split("/")[-2:]))
@@ -58,6 +59,7 @@ class Area:
             rootfs=[{"type": "overlay", "source": "overlay", "options": options}],
             log=how.pop("target", None) or LogTarget("json-file", self.log_path(name), log or {}),
             exit_path=f"{base}/exit.json",
+            runtime=self.runtime,
             **how,
         )
 

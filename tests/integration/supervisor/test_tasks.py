@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import time
@@ -27,9 +28,18 @@ def children(pid: int) -> list[int]:
     return found + [below for each in found for below in children(each)]
 
 
+RUNTIMES = ("native", "runc", "crun")
+on_every_runtime = pytest.mark.parametrize("shared", RUNTIMES, indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Area]:
+def shared(request: pytest.FixtureRequest) -> Iterator[Area]:
+    name = getattr(request, "param", "native")
+    program = shutil.which(name)
+    if name != "native" and program is None:
+        pytest.skip(f"{name} is not installed")
     made = Area()
+    made.runtime = () if program is None else (program,)
     yield made
     made.close()
 
@@ -65,6 +75,7 @@ def run(shared: Area) -> Iterator[Callable[[Callable[[Area, Supervisor], Awaitab
 Go = Callable[[Callable[[Area, Supervisor], Awaitable[None]]], None]
 
 
+@on_every_runtime
 def test_output_exit_code_and_record(run: Go) -> None:
     async def body(area: Area, supervisor: Supervisor) -> None:
         spec = area.sh("echo out; echo err >&2; printf end; exit 3")
@@ -128,6 +139,7 @@ def test_a_log_that_cannot_be_opened_fails_the_start(run: Go) -> None:
     run(body)
 
 
+@on_every_runtime
 def test_the_container_gets_nothing_of_ours(run: Go) -> None:
     """fds 0-2 only (CVE-2024-21626), default signal dispositions, no environment of the zygote."""
 
@@ -175,6 +187,7 @@ def test_attached_streams_are_framed_and_end_with_the_container(run: Go) -> None
     run(body)
 
 
+@on_every_runtime
 def test_stdin_with_half_close(run: Go) -> None:
     async def body(area: Area, supervisor: Supervisor) -> None:
         client = Client(stdin=True, early=b"early ")
@@ -246,6 +259,7 @@ def test_stdin_of_a_vanished_client_ends_when_it_is_once(run: Go) -> None:
     run(body)
 
 
+@on_every_runtime
 def test_terminal_size_detach_keys_and_reattach(run: Go) -> None:
     async def body(area: Area, supervisor: Supervisor) -> None:
         keys = b"\x10\x11"
@@ -284,6 +298,7 @@ def test_terminal_size_detach_keys_and_reattach(run: Go) -> None:
     run(body)
 
 
+@on_every_runtime
 def test_the_size_of_the_terminal_is_there_from_the_first_moment(run: Go) -> None:
     async def body(area: Area, supervisor: Supervisor) -> None:
         spec = area.spec(["busybox", "stty", "size"], terminal=True, console_size=(31, 77))
@@ -298,6 +313,7 @@ def test_the_size_of_the_terminal_is_there_from_the_first_moment(run: Go) -> Non
     run(body)
 
 
+@on_every_runtime
 def test_signals_and_freeze(run: Go) -> None:
     async def body(area: Area, supervisor: Supervisor) -> None:
         spec = area.sh("trap 'echo usr1' USR1; trap 'echo term; exit 9' TERM; while :; do sleep 0.01; done")
@@ -320,6 +336,7 @@ def test_signals_and_freeze(run: Go) -> None:
     run(body)
 
 
+@on_every_runtime
 def test_exec_streams_codes_and_failures(run: Go) -> None:
     async def body(area: Area, supervisor: Supervisor) -> None:
         spec = area.sh("sleep 1000")
@@ -349,7 +366,7 @@ def test_exec_streams_codes_and_failures(run: Go) -> None:
         assert (await running.wait()).code == 0
 
         failing = Client()
-        with pytest.raises(StartFailure, match="executable file not found"):
+        with pytest.raises(StartFailure, match="executable file (.nosuch. )?not found"):
             await task.exec("e3", process("nosuch"), False, failing.attachment, False)
         failing.attachment.connection.sendall(b"why")  # still the daemon's, to say why
         failing.handed_over()
@@ -416,6 +433,7 @@ def test_an_exit_is_told_before_the_client_sees_the_end(run: Go) -> None:
     run(body)
 
 
+@on_every_runtime
 def test_oom(run: Go) -> None:
     async def body(area: Area, supervisor: Supervisor) -> None:
         spec = area.sh("x=x; while :; do x=$x$x$x; done", resources={"memory": {"limit": 8 << 20, "swap": 8 << 20}})
@@ -469,6 +487,7 @@ def test_a_large_spec_and_a_large_exec(run: Go) -> None:
     run(body)
 
 
+@on_every_runtime
 def test_two_of_one_name_conflict_and_a_restart_follows_at_once(run: Go) -> None:
     async def body(area: Area, supervisor: Supervisor) -> None:
         spec = area.sh("sleep 1000")
@@ -498,6 +517,7 @@ def test_many_at_once(run: Go) -> None:
     run(body)
 
 
+@on_every_runtime
 def test_a_spawn_that_nobody_wants_any_more_is_undone(run: Go) -> None:
     async def body(area: Area, supervisor: Supervisor) -> None:
         for delay in (0, 0.002, 0.005, 0.01):
@@ -587,6 +607,7 @@ def test_the_zygote_is_replaced_and_monitors_live_on(run: Go) -> None:
     run(body)
 
 
+@on_every_runtime
 def test_a_killed_monitor_ends_its_container(run: Go) -> None:
     async def body(area: Area, supervisor: Supervisor) -> None:
         spec = area.sh("while :; do sleep 1; done")

@@ -115,16 +115,18 @@ class External:
     def release(self) -> None:
         """Its hooks have run and its state is gone when this returns."""
         self._open()
-        self._call("delete", _LOG, ["--force", self._id], patience=_SHORT)
+        # Without a log: the directory may be on its way out, and a new file would be in the way.
+        self._call("delete", "", ["--force", self._id], patience=_SHORT)
 
     # ------------------------------------------------------------ the program
 
     def _call(
         self, verb: str, log: str, rest: Sequence[str], stdio: Streams | None = None, patience: float = _PATIENCE
     ) -> None:
-        """Run one verb. StartFailure with the runtime's last words when it does not succeed."""
+        """Run one verb; `log` is the file for its words. StartFailure with the runtime's last words when it does not succeed."""
         place = self._place()
-        words = ["--root", f"{place}/{_STATE}", "--log", f"{place}/{log}", "--log-format", "json", verb, *rest]
+        where = f"{place}/{log}" if log else "/dev/null"
+        words = ["--root", f"{place}/{_STATE}", "--log", where, "--log-format", "json", verb, *rest]
         try:
             code = program.run([*self._command, *words], stdio=stdio, patience=patience)
         except OSError as error:

@@ -11,6 +11,7 @@ from scow.runtime.job import explicit_limits
 from scow.runtime.limits import lowered
 
 OURS = "org.scow."
+_VERSION = "1.0.2"  # all that is used is in it, and older runtimes refuse a later one
 _DOMAIN = "kernel.domainname"
 
 
@@ -29,10 +30,14 @@ def container(spec: Spec, root: int, netns: str | None) -> Spec:
     linux["namespaces"] = namespaces
     result = {name: value for name, value in spec.items() if value not in ("", None)}
     annotations = {name: str(value) for name, value in (spec.get("annotations") or {}).items()}
+    result["ociVersion"] = _VERSION
     result["annotations"] = {name: value for name, value in annotations.items() if not name.startswith(OURS)}
     domain = result.pop("domainname", "")
     if domain and any(item.get("type") == "uts" for item in namespaces):
         linux["sysctl"] = {_DOMAIN: domain, **(linux.get("sysctl") or {})}
+    propagation = str(linux.pop("rootfsPropagation", "")).removeprefix("r")
+    if propagation not in ("", "private"):  # that is what every runtime does unasked
+        linux["rootfsPropagation"] = propagation
     result["linux"] = linux
     result["process"] = process(spec, spec["process"], root)
     result["mounts"] = [_mount(item) for item in spec.get("mounts") or ()]
