@@ -1,6 +1,6 @@
 """What a client asks of a build, and what it is told while the build goes on."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -131,6 +131,8 @@ class Images(Protocol):
     """The images that FROM and --from name."""
 
     def resolve(self, name: str) -> Image: ...
+
+    def variants(self, name: str) -> Sequence[Image]: ...
 
     async def pull(
         self,

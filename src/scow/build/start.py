@@ -9,7 +9,7 @@ from scow.build.work import Work
 from scow.errors import InvalidArgument, NotFound
 from scow.images.commit import seconds_of
 from scow.model.container import ContainerConfig
-from scow.model.image import Image
+from scow.model.image import Image, best
 from scow.oci.platform import Platform, host_platform
 from scow.oci.reference import Reference
 
@@ -40,11 +40,10 @@ def _platform(text: str) -> Platform:
 
 def _local(work: Work, name: str, wanted: Platform | None) -> Image | None:
     try:
-        found = work.images.resolve(name)
+        found = work.images.variants(name)
     except NotFound:
         return None
-    have = Platform.normalised(found.os, found.architecture, found.variant)
-    return found if wanted is None or wanted.runs(have) is not None else None
+    return found[0] if wanted is None else best(found, wanted)
 
 
 async def _state(work: Work, found: Image) -> State:

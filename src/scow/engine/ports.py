@@ -135,6 +135,9 @@ class ImageStore(Protocol):
         NAME:TAG`.
         """
 
+    def variants(self, name: str) -> Sequence[Image]:
+        """As `resolve`, and the images for other platforms that the name means besides; what this host runs is first."""
+
     def unreadable(self, name: str) -> str:
         """The full id that `name` is, of an image that cannot be used because its config cannot be read, and that can
         only be deleted; else "".
@@ -216,9 +219,11 @@ class ImageStore(Protocol):
         Returns the digests of the list and of the manifests that were brought.
         """
 
-    async def tag(self, image_id: str, reference: Reference) -> None: ...
+    async def tag(self, image_id: str, reference: Reference, source: Reference | None = None) -> None:
+        """One more name for an image; with `source`, a name of it, for all platforms that this name means."""
 
-    async def untag(self, reference: Reference) -> None: ...
+    async def untag(self, reference: Reference, image_id: str = "") -> None:
+        """Take a name or a repository's digest away, from one image or ("") from all."""
 
     async def delete(self, image_id: str) -> Sequence[str]:
         """Delete the config, the manifests and every layer no other image uses; returns the deleted ids (config,

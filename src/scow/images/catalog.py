@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from scow.errors import NotFound, ScowError
 from scow.images.blobs import BlobStore
 from scow.images.config import container_config, image_of
+from scow.images.names import Names
 from scow.metadata import images as tables
 from scow.metadata.database import Database
 from scow.metadata.images import DigestRow, ImageRow, LayerRow, NameRow
@@ -18,6 +19,7 @@ from scow.oci import image as image_documents
 from scow.oci.digest import Digest, is_hex
 from scow.oci.documents import CONFIG_LIMIT
 from scow.oci.image import ImageConfig, chain_ids
+from scow.oci.platform import Platform, host_platform
 from scow.oci.reference import Reference
 
 _log = logging.getLogger("scow.images")
@@ -35,9 +37,9 @@ class Catalog:
         loaded = tables.load(database)
         self.rows: dict[str, ImageRow] = {}
         self.layers: dict[str, LayerRow] = {row.chain_id: row for row in loaded.layers}
-        self.names: dict[str, NameRow] = {}
+        self.names = Names(loaded.names, loaded.digests)
+        self._host = host_platform()
         self._configs: dict[str, ImageConfig] = {}
-        self._digests: dict[tuple[str, str], str] = {}
         self._blobs: dict[str, dict[str, int]] = {}
         self._images: dict[str, Image] = {}
         self._held: Counter[str] = Counter()
@@ -54,8 +56,6 @@ class Catalog:
             except ScowError as error:  # the daemon starts whatever one image looks like
                 _log.error("image %s cannot be used: %s", row.id, error.message)
                 self.broken[row.id] = row
-        self.names = {row.name: row for row in loaded.names}
-        self._digests = {(row.repository, row.digest): row.image_id for row in loaded.digests}
         for image_id in self.rows:
             self._refresh(image_id)
 
@@ -69,26 +69,46 @@ class Catalog:
 
     def resolve(self, name: str) -> Image:
         """By full id, reference, or unambiguous id prefix. A malformed name is InvalidArgument, as in Docker."""
+        return self.variants(name)[0]
+
+    def variants(self, name: str) -> list[Image]:
+        """The images of a name that several platforms have, as `resolve`; the one for this host comes first."""
         whole = f"sha256:{name}" if len(name) == 64 and is_hex(name) else name
         if whole in self._images:
-            return self._images[whole]
+            return [self._images[whole]]
         if whole.startswith("sha256:") and len(whole) == 71 and is_hex(whole[7:]):
             raise NoSuchImage(f"No such image: {whole}")
         reference = Reference.parse(name).with_default_tag()
         found = self.named(reference)
-        if found is None:
-            found = self._by_prefix(name.removeprefix("sha256:"))
-        if found is None:
+        if found:
+            return found
+        by_id = self._by_prefix(name.removeprefix("sha256:"))
+        if by_id is None:
             raise NoSuchImage(f"No such image: {reference.familiar}")
-        return found
+        return [by_id]
 
-    def named(self, reference: Reference) -> Image | None:
-        """The image of a reference; with a digest the repository must be one from which that digest came."""
-        if reference.digest is not None:
-            image_id = self._digests.get((reference.name, reference.digest))
-            return self._images.get(image_id) if image_id else None
-        row = self.names.get(str(reference))
-        return self._images.get(row.image_id) if row else None
+    def named(self, reference: Reference) -> list[Image]:
+        """The images of a reference, the one for this host first; with a digest the repository must be one from which
+        that digest came.
+        """
+        return [self._images[id_] for id_ in self._ordered(self.names.owners(reference)) if id_ in self._images]
+
+    def _ordered(self, image_ids: list[str]) -> list[str]:
+        """What this host runs best first; of what it does not run, what came last."""
+        newest_first = image_ids[::-1]
+        return sorted(newest_first, key=self._rank) if len(image_ids) > 1 else image_ids
+
+    def _rank(self, image_id: str) -> int:
+        config = self._configs.get(image_id)
+        if config is None:
+            return 1000
+        rank = self._host.runs(Platform.normalised(config.os, config.architecture, config.variant))
+        return 100 if rank is None else rank
+
+    def name_rows(self) -> list[NameRow]:
+        """Each name once, with the image that it means here."""
+        rows = {name: {row.image_id: row for row in self.names.rows(name)} for name in self.names}
+        return [owners[self._ordered(list(owners))[0]] for owners in rows.values()]
 
     def _by_prefix(self, prefix: str) -> Image | None:
         if not is_hex(prefix):
@@ -130,8 +150,8 @@ class Catalog:
 
     def names_of(self, image_id: str) -> list[str]:
         """Names and repositories that lead to an image, also to a broken one: where its blobs may be had again."""
-        named = [name for name, row in self.names.items() if row.image_id == image_id]
-        return named + [name for (name, _), owner in self._digests.items() if owner == image_id]
+        named = [row.name for row in self.names.names_of(image_id)]
+        return named + [row.repository for row in self.names.digests_of(image_id)]
 
     def row(self, image_id: str) -> ImageRow | None:
         """An image's row, a broken one's, too."""
@@ -195,11 +215,14 @@ class Catalog:
         layers: Sequence[LayerRow],
         names: Sequence[Reference] = (),
         digests: Sequence[Reference] = (),
+        top: str = "",
     ) -> Image:
-        """A complete image becomes visible. Names move here from the images that had them."""
+        """A complete image becomes visible. Names move here from the images that had them, but for those that came
+        under the same `top`, the manifest list or manifest to which the names led: they are for other platforms.
+        """
         async with self._changing:
             now = time.time_ns()
-            name_rows = [NameRow(str(name), row.id, now) for name in names]
+            name_rows = [NameRow(str(name), row.id, now, top) for name in names]
             digest_rows = [DigestRow(ref.name, str(ref.digest), row.id) for ref in digests]
             layers = [self.layers.get(layer.chain_id, layer) for layer in layers]  # a repair may have moved one
             await tables.insert_image(self._database, row, blobs, layers, name_rows, digest_rows)
@@ -208,20 +231,23 @@ class Catalog:
             self._blobs.setdefault(row.id, {}).update(blobs)
             for layer in layers:
                 self.layers.setdefault(layer.chain_id, layer)
-            for name_row in name_rows:
-                self._move_name(name_row)
-            for digest_row in digest_rows:
-                self._digests[digest_row.repository, digest_row.digest] = row.id
-            self._refresh(row.id)
+            touched = {row.id}.union(*map(self.names.put, name_rows), *map(self.names.put_digest, digest_rows))
+            self._refresh(*touched)
             return self._images[row.id]
 
-    async def tag(self, image_id: str, reference: Reference) -> None:
+    async def tag(self, image_id: str, reference: Reference, source: Reference | None = None) -> None:
+        """One more name for an image; with `source`, a name of it, for all that this name means."""
         async with self._changing:
             if image_id not in self._images:
                 raise NoSuchImage(f"No such image: {image_id}")
-            row = NameRow(str(reference), image_id, time.time_ns())
-            await tables.put_name(self._database, row)
-            self._move_name(row)
+            owners = self.names.owners(source) if source is not None else []
+            if image_id not in owners or len(owners) == 1:
+                owners = [image_id]
+            tops = [row.top for row in self.names.rows(str(source)) if row.image_id in owners]
+            top = (tops or [str(source.digest) if source is not None and source.digest else ""])[0]
+            rows = [NameRow(str(reference), id_, time.time_ns(), top) for id_ in owners]
+            await tables.put_names(self._database, rows)
+            self._refresh(*set().union(*map(self.names.put, rows)))
 
     async def add_digest(self, image_id: str, reference: Reference) -> None:
         """A repository has the image under a digest: after a push."""
@@ -229,25 +255,19 @@ class Catalog:
             if image_id not in self._images:
                 raise NoSuchImage(f"No such image: {image_id}")
             row = DigestRow(reference.name, str(reference.digest), image_id)
-            if self._digests.get((row.repository, row.digest)) == image_id:
+            if image_id in self.names.owners(reference):
                 return
             await tables.put_digest(self._database, row)
-            self._digests[row.repository, row.digest] = image_id
-            self._refresh(image_id)
+            self._refresh(*self.names.put_digest(row))
 
-    async def untag(self, reference: Reference) -> None:
-        """Take a name or a repository digest away; no error when there is none."""
+    async def untag(self, reference: Reference, image_id: str = "") -> None:
+        """Take a name or a repository digest away, from one image or ("") all of them; no error when there is none."""
         async with self._changing:
             if reference.digest is not None:
-                key = (reference.name, str(reference.digest))
-                await tables.remove_names(self._database, (), (key,))
-                image_id = self._digests.pop(key, None)
+                await tables.remove_digest(self._database, reference.name, str(reference.digest), image_id)
             else:
-                await tables.remove_names(self._database, (str(reference),), ())
-                row = self.names.pop(str(reference), None)
-                image_id = row.image_id if row else None
-            if image_id is not None:
-                self._refresh(image_id)
+                await tables.remove_name(self._database, str(reference), image_id)
+            self._refresh(*self.names.remove(reference, image_id))
 
     async def delete(self, image_id: str) -> tuple[list[LayerRow], list[str]]:
         """Forget an image with its names. Returns (layers forgotten with it, top first; blobs that nobody uses now).
@@ -270,8 +290,7 @@ class Catalog:
                 raise
             for known in (self.rows, self.broken, self._configs):
                 known.pop(image_id, None)
-            self.names = {name: row for name, row in self.names.items() if row.image_id != image_id}
-            self._digests = {key: owner for key, owner in self._digests.items() if owner != image_id}
+            self._refresh(*self.names.forget(image_id))
             blobs = self._blobs.pop(image_id, {})
             in_use = self.blobs_in_use()  # only now: a pull may have begun to count on some of them
             return layers, [digest for digest in blobs if digest not in in_use]
@@ -298,32 +317,25 @@ class Catalog:
         used.update(*self._pins.values())
         return [self.layers[id_] for id_ in reversed(list(chain)) if id_ in self.layers and id_ not in used]
 
-    def _move_name(self, row: NameRow) -> None:
-        before = self.names.get(row.name)
-        self.names[row.name] = row
-        if before is not None and before.image_id != row.image_id:
-            self._refresh(before.image_id)
-        self._refresh(row.image_id)
+    def _refresh(self, *image_ids: str) -> None:
+        """Make the Images anew after their names changed."""
+        for image_id in image_ids:
+            row = self.rows.get(image_id)
+            if row is not None:
+                self._images[image_id] = self._image(row)
 
-    def _refresh(self, image_id: str) -> None:
-        """Make the Image anew after its names changed."""
-        row = self.rows.get(image_id)
-        if row is None:
-            return
-        config = self._configs[image_id]
-        names = [name for name in self.names.values() if name.image_id == image_id]
-        tags = sorted(Reference.parse(name.name).familiar for name in names)
-        digests = sorted(
-            Reference.parse(f"{repository}@{digest}").familiar
-            for (repository, digest), owner in self._digests.items()
-            if owner == image_id
-        )
+    def _image(self, row: ImageRow) -> Image:
+        config = self._configs[row.id]
+        names = self.names.names_of(row.id)
+        references = [Reference.parse(name.name) for name in names]
+        references += [Reference.parse(f"{own.repository}@{own.digest}") for own in self.names.digests_of(row.id)]
         sizes = [self.layers[id_].size for id_ in chain_ids(config.diff_ids) if id_ in self.layers]
-        self._images[image_id] = image_of(
-            image_id,
+        return image_of(
+            row.id,
             config,
-            tags=tags,
-            digests=digests,
+            tags=sorted(each.familiar for each in references if each.digest is None),
+            digests=sorted(each.familiar for each in references if each.digest is not None),
+            behind=[each.familiar for each in references if self._ordered(self.names.owners(each))[0] != row.id],
             size=sum(sizes),
             tagged_at=max((name.tagged_at for name in names), default=row.stored_at),
             parent=row.parent,

@@ -312,17 +312,17 @@ async def _publish(parts: Parts, plan: _Plan) -> list[Loaded]:
     await parts.run(parts.blobs.put_all, documents)
     loaded = []
     for image, (row, blobs) in zip(plan.images, rows, strict=True):
-        replaced = {}
-        for name in image.names:
-            before = parts.catalog.named(name)
-            if before is not None and before.id != image.id:
-                replaced[name.familiar] = before.id
+        before = {name: parts.catalog.named(name) for name in image.names}
         chain = chain_ids(image.config.diff_ids)
         missing = [chain_id for chain_id in chain if chain_id not in parts.catalog.layers]
         if missing:
             raise Internal(f"layer {missing[0]} of {image.id} was not unpacked")
         layers = [parts.catalog.layers[chain_id] for chain_id in chain]
-        added: Image = await parts.catalog.add(row, image.config, blobs, layers, image.names)
+        top = str(next(iter(image.documents), row.manifest))
+        added: Image = await parts.catalog.add(row, image.config, blobs, layers, image.names, top=top)
+        replaced = {
+            name.familiar: old.id for name in before for old in before[name][:1] if old not in parts.catalog.named(name)
+        }
         loaded.append(Loaded(added.id, tuple(name.familiar for name in image.names), replaced))
     await parts.export()
     return loaded

@@ -83,7 +83,7 @@ class Parts:
     async def export(self) -> None:
         """Bring index.json up to date."""
         async with self._exporting:
-            data = index.render(self.catalog.rows, self.catalog.names.values())
+            data = index.render(self.catalog.rows, self.catalog.name_rows())
             await self.run(write_file, f"{self.blobs.root}/index.json", data)
 
     async def arrive(self, row: LayerRow) -> None:

@@ -113,7 +113,7 @@ async def _one(
     report(PullProgress(f"Pulling from {reference.path}", str(reference.digest or reference.tag)))
     wanted = await _documents(client, reference, data, content_type, platform)
     known = parts.catalog.get(str(wanted.manifest.config.digest))
-    before = parts.catalog.named(reference)
+    before = {image.id for image in parts.catalog.named(reference)}
     blobs, layers = [digest for digest, _ in wanted.blobs], [layer.digest for layer in wanted.manifest.layers]
     try:
         with parts.catalog.hold([*wanted.chain, *blobs]):
@@ -129,7 +129,7 @@ async def _one(
     await complete(parts.give_up(wanted.chain, blobs), "tidy")
     await complete(parts.run(parts.blobs.forget, layers), "forget downloads")
     report(PullProgress(f"Digest: {wanted.top}"))
-    return image, before is None or before.id != image.id
+    return image, image.id not in before
 
 
 async def _documents(
@@ -355,6 +355,6 @@ async def _publish(parts: Parts, wanted: _Wanted) -> Image:
     names: Sequence[Reference] = (reference.with_tag(reference.tag),) if reference.tag and not reference.digest else ()
     digests = (reference.with_digest(wanted.top),)
     layers = [parts.catalog.layers[chain_id] for chain_id in wanted.chain]
-    image = await parts.catalog.add(row, wanted.config, wanted.blobs, layers, names, digests)
+    image = await parts.catalog.add(row, wanted.config, wanted.blobs, layers, names, digests, wanted.top)
     await parts.export()
     return image

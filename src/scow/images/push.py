@@ -16,7 +16,7 @@ from scow.images.parts import Parts
 from scow.images.progress import UploadProgress
 from scow.images.registry.client import connect_to
 from scow.images.registry.upload import MissingBlob, Uploader
-from scow.model.image import Image
+from scow.model.image import Image, best
 from scow.model.transfer import Credentials, PullProgress, PushedTag, PushReport
 from scow.oci.descriptor import Descriptor
 from scow.oci.digest import Digest
@@ -60,10 +60,7 @@ async def push(
     report(PullProgress(f"The push refers to repository [{reference.name}]"))
     if reference.digest is not None:
         raise InvalidArgument("cannot push a digest reference")
-    chosen = _chosen(parts, reference, every_tag)
-    if wanted is not None:
-        for _, image in chosen:
-            _check_platform(image, wanted)
+    chosen = _chosen(parts, reference, every_tag, wanted)
     client = await connect_to(reference.domain, parts.settings, credentials)
     try:
         uploader = Uploader(client, client.endpoint.url, reference, parts.settings.policy, parts.sessions)
@@ -74,8 +71,10 @@ async def push(
         await client.close()
 
 
-def _chosen(parts: Parts, reference: Reference, every_tag: bool) -> list[tuple[Reference, Image]]:
-    """Names and their images, in the order of the tags."""
+def _chosen(
+    parts: Parts, reference: Reference, every_tag: bool, platform: Platform | None
+) -> list[tuple[Reference, Image]]:
+    """Names and their images, in the order of the tags; of several platforms' the one that is wanted, or this host's."""
     catalog = parts.catalog
     in_repository = sorted(
         (name for name in map(Reference.parse, catalog.names) if name.name == reference.name),
@@ -84,20 +83,23 @@ def _chosen(parts: Parts, reference: Reference, every_tag: bool) -> list[tuple[R
     if not in_repository:
         raise NothingToPush(f"An image does not exist locally with the tag: {reference.familiar_name}")
     wanted = in_repository if every_tag else [reference.with_default_tag()]
-    found = [(name, catalog.named(name)) for name in wanted]
-    for name, image in found:
-        if image is None:
+    found = []
+    for name in wanted:
+        images = catalog.named(name)
+        if not images:
             raise NothingToPush(f"tag does not exist: {name.familiar}")
-    return [(name, image) for name, image in found if image is not None]
+        found.append((name, images[0] if platform is None else _for_platform(name, images, platform)))
+    return found
 
 
-def _check_platform(image: Image, wanted: Platform) -> None:
-    actual = Platform.normalised(image.os, image.architecture, image.variant)
-    if wanted.runs(actual) is None:
+def _for_platform(name: Reference, images: Sequence[Image], wanted: Platform) -> Image:
+    chosen = best(images, wanted)
+    if chosen is None:
         raise WrongPlatform(
-            f"image with reference {image.tags[0] if image.tags else image.id} was found but does not match the "
-            f"specified platform: wanted {wanted}, actual: {actual}"
+            f"image with reference {name.familiar} was found but does not match the "
+            f"specified platform: wanted {wanted}, actual: {images[0].platform}"
         )
+    return chosen
 
 
 async def _one(work: _Push, name: Reference, image: Image) -> None:

@@ -37,6 +37,9 @@ class LocalImageStore:
     def resolve(self, name: str) -> Image:
         return self.parts.catalog.resolve(name)
 
+    def variants(self, name: str) -> Sequence[Image]:
+        return self.parts.catalog.variants(name)
+
     def unreadable(self, name: str) -> str:
         return self.parts.catalog.unreadable(name)
 
@@ -136,13 +139,13 @@ class LocalImageStore:
 
         return await push_list(self.parts, reference, data, media_type, sources, credentials)
 
-    async def tag(self, image_id: str, reference: Reference) -> None:
+    async def tag(self, image_id: str, reference: Reference, source: Reference | None = None) -> None:
         if reference.tag is None or reference.digest is not None:
             raise InvalidArgument("refusing to create a tag with a digest reference")
-        await complete(self._tag(image_id, reference), "tag")
+        await complete(self._tag(image_id, reference, source), "tag")
 
-    async def untag(self, reference: Reference) -> None:
-        await complete(self._untag(reference), "untag")
+    async def untag(self, reference: Reference, image_id: str = "") -> None:
+        await complete(self._untag(reference, image_id), "untag")
 
     async def delete(self, image_id: str) -> Sequence[str]:
         """(config, chain ids from the top): what Docker prints as Deleted."""
@@ -150,12 +153,12 @@ class LocalImageStore:
 
     # Changes are carried through even when the client goes away in the middle.
 
-    async def _tag(self, image_id: str, reference: Reference) -> None:
-        await self.parts.catalog.tag(image_id, reference)
+    async def _tag(self, image_id: str, reference: Reference, source: Reference | None) -> None:
+        await self.parts.catalog.tag(image_id, reference, source)
         await self.parts.export()
 
-    async def _untag(self, reference: Reference) -> None:
-        await self.parts.catalog.untag(reference)
+    async def _untag(self, reference: Reference, image_id: str) -> None:
+        await self.parts.catalog.untag(reference, image_id)
         await self.parts.export()
 
     async def _delete(self, image_id: str) -> Sequence[str]:
@@ -219,7 +222,7 @@ def open_store(
 
 def _refresh_index(blobs: BlobStore, catalog: Catalog) -> None:
     path = f"{blobs.root}/index.json"
-    data = index.render(catalog.rows, catalog.names.values())
+    data = index.render(catalog.rows, catalog.name_rows())
     try:
         with open(path, "rb") as stream:
             if stream.read(len(data) + 1) == data:

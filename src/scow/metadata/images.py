@@ -50,6 +50,33 @@ SCHEMA: tuple[str, ...] = (
     "create index layers_by_diff on layers (diff_id)",
 )
 
+# A name, and a repository's digest, may mean several images: one manifest list's, for several platforms.
+WITH_PLATFORMS: tuple[str, ...] = (
+    """create table image_names_of_platforms (
+        name text not null,
+        image_id text not null references images (id) on delete cascade,
+        tagged_at integer not null,
+        top text not null,
+        primary key (name, image_id)
+    ) without rowid, strict""",
+    """insert into image_names_of_platforms (name, image_id, tagged_at, top)
+        select name, image_id, tagged_at, '' from image_names""",
+    "drop table image_names",
+    "alter table image_names_of_platforms rename to image_names",
+    "create index image_names_by_image on image_names (image_id)",
+    """create table image_digests_of_platforms (
+        repository text not null,
+        digest text not null,
+        image_id text not null references images (id) on delete cascade,
+        primary key (repository, digest, image_id)
+    ) without rowid, strict""",
+    """insert into image_digests_of_platforms (repository, digest, image_id)
+        select repository, digest, image_id from image_digests""",
+    "drop table image_digests",
+    "alter table image_digests_of_platforms rename to image_digests",
+    "create index image_digests_by_image on image_digests (image_id)",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ImageRow:
@@ -82,11 +109,14 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True)
 class NameRow:
-    """A name (docker.io/library/nginx:latest) of an image."""
+    """A name (docker.io/library/nginx:latest) of an image. `top` is the digest of the document that the name led to when
+    it came: images that share a name and this are one image for several platforms. "" when it was made here.
+    """
 
     name: str
     image_id: str
     tagged_at: int
+    top: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +152,7 @@ def load(database: Database) -> ImageTables:
         ),
         names=tuple(
             NameRow(*row)
-            for row in database.read("select name, image_id, tagged_at from image_names order by tagged_at")
+            for row in database.read("select name, image_id, tagged_at, top from image_names order by tagged_at")
         ),
         digests=tuple(
             DigestRow(*row) for row in database.read("select repository, digest, image_id from image_digests")
@@ -180,16 +210,18 @@ async def move_layers(database: Database, rows: Sequence[LayerRow]) -> None:
     )
 
 
-async def put_name(database: Database, row: NameRow) -> None:
-    """Give an image a name; the name's former image loses it."""
-    await database.write(lambda connection: _put_names(connection, (row,)))
+async def put_names(database: Database, rows: Sequence[NameRow]) -> None:
+    """Give images names; an image that had such a name and was not of the same top loses it."""
+    await database.write(lambda connection: _put_names(connection, rows))
 
 
 def _put_names(connection: sqlite3.Connection, names: Iterable[NameRow]) -> None:
-    connection.executemany(
-        "insert or replace into image_names (name, image_id, tagged_at) values (?, ?, ?)",
-        [(row.name, row.image_id, row.tagged_at) for row in names],
-    )
+    for row in names:
+        connection.execute("delete from image_names where name = ? and (top != ? or top = '')", (row.name, row.top))
+        connection.execute(
+            "insert or replace into image_names (name, image_id, tagged_at, top) values (?, ?, ?, ?)",
+            (row.name, row.image_id, row.tagged_at, row.top),
+        )
 
 
 async def put_digest(database: Database, row: DigestRow) -> None:
@@ -204,14 +236,23 @@ def _put_digests(connection: sqlite3.Connection, digests: Iterable[DigestRow]) -
     )
 
 
-async def remove_names(database: Database, names: Sequence[str], digests: Sequence[tuple[str, str]]) -> None:
-    """Take names and (repository, digest) pairs away."""
+async def remove_name(database: Database, name: str, image_id: str = "") -> None:
+    """Take a name away from one image, or from all."""
+    await database.write(
+        lambda connection: connection.execute(
+            "delete from image_names where name = ? and ? in ('', image_id)", (name, image_id)
+        )
+    )
 
-    def work(connection: sqlite3.Connection) -> None:
-        connection.executemany("delete from image_names where name = ?", [(name,) for name in names])
-        connection.executemany("delete from image_digests where repository = ? and digest = ?", digests)
 
-    await database.write(work)
+async def remove_digest(database: Database, repository: str, digest: str, image_id: str = "") -> None:
+    """Take a repository's digest away from one image, or from all."""
+    await database.write(
+        lambda connection: connection.execute(
+            "delete from image_digests where repository = ? and digest = ? and ? in ('', image_id)",
+            (repository, digest, image_id),
+        )
+    )
 
 
 async def delete(database: Database, image_ids: Sequence[str], chain_ids: Sequence[str]) -> None:

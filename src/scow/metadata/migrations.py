@@ -6,4 +6,5 @@ MIGRATIONS = (
     (1, (*containers.SCHEMA, *images.SCHEMA, *leases.SCHEMA, *volumes.SCHEMA)),
     (2, leases.WITH_RANGES),
     (3, builds.SCHEMA),
+    (4, images.WITH_PLATFORMS),
 )

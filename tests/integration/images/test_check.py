@@ -112,7 +112,7 @@ def test_an_image_that_cannot_be_read_can_be_removed(world: World, name: str) ->
     check(world)
     assert world.leftovers() == ([], []) and problems(world) == []  # its layers, too
     world.reopen()
-    assert not world.store.parts.catalog.names and world.leftovers() == ([], [])
+    assert not list(world.store.parts.catalog.names) and world.leftovers() == ([], [])
 
 
 def test_an_image_that_is_removed_while_the_check_reads_it_stays_away(

@@ -12,8 +12,9 @@ from scow.errors import Conflict, InvalidArgument, NotFound, ScowError
 from scow.images.probe import features
 from scow.linux import libc
 from scow.oci.reference import Reference
-from tests.harness.faultreg import INDEX, FaultRegistry
+from tests.harness.faultreg import FaultRegistry
 from tests.harness.registry import Image, digest
+from tests.integration.images.platforms import add_index
 from tests.integration.images.world import World
 from tests.unit.images.craft import archive, directory, file, hardlink, symlink
 
@@ -83,30 +84,14 @@ def test_two_pulls_at_once_share_the_work(world: World, faulty: FaultRegistry) -
 
 
 def test_by_digest_and_by_platform(world: World, faulty: FaultRegistry) -> None:
-    entries = []
-    for architecture in ("arm64", "amd64", "s390x"):
-        image = Image([archive(file(b"arch", architecture.encode()))])
-        manifest, config, layers = image.parts()
-        config = config.replace(b'"amd64"', f'"{architecture}"'.encode())
-        parsed = json.loads(manifest)
-        parsed["config"].update(digest=digest(config), size=len(config))
-        data = json.dumps(parsed).encode()
-        faulty.put_manifest("multi", architecture, data, parsed["mediaType"])
-        for blob in (config, *layers):
-            faulty.blobs[digest(blob)] = blob
-        entries.append({
-            "mediaType": parsed["mediaType"], "digest": digest(data), "size": len(data),
-            "platform": {"os": "linux", "architecture": architecture},
-        })  # fmt: skip
-    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
-    faulty.put_manifest("multi", "latest", index, INDEX)
+    index = add_index(faulty, "multi", "arm64", "amd64", "s390x")
     name = f"{faulty.address}/multi"
     assert world.pull(name, "linux/s390x").architecture == "s390x"
     assert world.pull(name, "linux/arm64/v8").architecture == "arm64"
-    pinned = world.pull(f"{name}@{digest(index)}", "linux/amd64")
+    pinned = world.pull(f"{name}@{index}", "linux/amd64")
     assert pinned.architecture == "amd64" and pinned.tags == ()
-    assert pinned.digests == (f"{name}@{digest(index)}",)
-    assert world.store.resolve(f"{name}@{digest(index)}").id == pinned.id
+    assert pinned.digests == (f"{name}@{index}",)
+    assert world.store.resolve(f"{name}@{index}").id == pinned.id
     with pytest.raises(NotFound, match="no matching manifest for linux/riscv64 in the manifest list entries"):
         world.pull(name, "linux/riscv64")
     with pytest.raises(

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from scow.images.registry.policy import Policy
 from scow.images.snapshots import OverlaySnapshots
 from scow.images.store import LocalImageStore, open_store
-from scow.metadata import images, volumes
 from scow.metadata.database import Database
+from scow.metadata.migrations import MIGRATIONS
 from scow.model.image import Image
 from scow.model.transfer import Credentials, PullProgress
 from scow.oci.reference import Reference
@@ -38,7 +38,7 @@ class World:
         self._open()
 
     def _open(self) -> None:
-        self.database = Database(f"{self.root}/scow.db", ((1, (*images.SCHEMA, *volumes.SCHEMA)),))
+        self.database = Database(f"{self.root}/scow.db", MIGRATIONS)
         self.store: LocalImageStore
         self.snapshots: OverlaySnapshots
         self.store, self.snapshots = open_store(str(self.root), self.database)

@@ -195,19 +195,22 @@ class FakeImages:
                 return image
         raise NotFound(f"No such image: {Reference.parse(name).with_default_tag().familiar}")
 
+    def variants(self, name: str) -> Sequence[Image]:
+        return [self.resolve(name)]
+
     def images(self) -> Sequence[Image]:
         return list(self.all.values())
 
     def layer_sizes(self, image_id: str) -> Sequence[int]:
         return [self.all[image_id].size]
 
-    async def untag(self, reference: Reference) -> None:
+    async def untag(self, reference: Reference, image_id: str = "") -> None:
         from dataclasses import replace
 
         for image in list(self.all.values()):
             self.all[image.id] = replace(image, tags=tuple(t for t in image.tags if t != reference.familiar))
 
-    async def tag(self, image_id: str, reference: Reference) -> None:
+    async def tag(self, image_id: str, reference: Reference, source: Reference | None = None) -> None:
         from dataclasses import replace
 
         image = self.all[image_id]

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from scow.errors import DataLoss
-from scow.metadata import builds
+from scow.metadata import builds, images
 from scow.metadata.builds import StepRow
 from scow.metadata.database import Database
-from scow.metadata.images import LayerRow
+from scow.metadata.images import DigestRow, LayerRow, NameRow
 from scow.metadata.migrations import MIGRATIONS
 
 Shape = set[str]
@@ -76,11 +76,40 @@ def steps_of_builds(path: Path) -> None:
         database.close()
 
 
+def images_of_platforms(path: Path) -> None:
+    image = "insert into images values ('{0}', 'm', 't', 1, 'l', 1, '', {1})"
+    at(
+        path,
+        3,
+        image.format("i1", 1),
+        image.format("i2", 2),
+        "insert into image_names values ('n:1', 'i1', 5), ('n:2', 'i1', 6)",
+        "insert into image_digests values ('n', 'sha256:a', 'i1')",
+    )
+    database = Database(str(path), MIGRATIONS[:4])
+    try:
+        kept = [NameRow("n:1", "i1", 5), NameRow("n:2", "i1", 6)]
+        loaded = images.load(database)
+        assert list(loaded.names) == kept and list(loaded.digests) == [DigestRow("n", "sha256:a", "i1")]
+        asyncio.run(images.put_names(database, [NameRow("n:2", name, 7, "sha256:t") for name in ("i1", "i2")]))
+        assert len(images.load(database).names) == 3
+        asyncio.run(images.delete(database, ["i1"], []))
+        assert list(images.load(database).names) == [NameRow("n:2", "i2", 7, "sha256:t")]
+        assert not images.load(database).digests
+    finally:
+        database.close()
+
+
 def _values(layer: LayerRow) -> str:
     return f"values ('{layer.chain_id}', '{layer.diff_id}', '{layer.directory}', {layer.size}, 0)"
 
 
-TESTS: dict[int, Callable[[Path], None]] = {1: from_nothing, 2: ranges_of_leases, 3: steps_of_builds}
+TESTS: dict[int, Callable[[Path], None]] = {
+    1: from_nothing,
+    2: ranges_of_leases,
+    3: steps_of_builds,
+    4: images_of_platforms,
+}
 
 
 @pytest.mark.parametrize("number", [number for number, _ in MIGRATIONS])

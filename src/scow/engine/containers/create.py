@@ -13,8 +13,9 @@ from scow.errors import Conflict, InvalidArgument, NotFound
 from scow.model import health
 from scow.model.container import Container, ContainerConfig, HostConfig, LogConfig, Resources, RestartPolicy, Status
 from scow.model.event import Event
-from scow.model.image import Image
+from scow.model.image import Image, best
 from scow.model.network import EndpointWish
+from scow.oci.platform import Platform, host_platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ async def _make(
     for volume in made:
         engine.events.publish(Event("volume", "create", volume.name, {"driver": "local"}, engine.clock()))
     happenings.publish(engine, entry.container, "create")
-    return Created(container_id, _warnings(host))
+    return Created(container_id, _warnings(host, image, request.platform))
 
 
 def defaults(engine: Engine, host: HostConfig) -> HostConfig:
@@ -131,17 +132,17 @@ def _image(engine: Engine, request: CreateRequest) -> Image:
     name = request.config.image
     if not name:
         raise InvalidArgument("no image was given")
-    image = engine.images.resolve(name)
-    if request.platform:
-        wanted = request.platform.split("/")
-        have = (image.os, image.architecture, image.variant)
-        if wanted[0] != have[0] or (len(wanted) > 1 and wanted[1] != have[1]):
-            raise NotFound(
-                f"image with reference {name} was found but does not match the specified platform: "
-                f"wanted {request.platform}, "
-                f"actual: {image.os}/{image.architecture}"
-            )
-    return image
+    images = engine.images.variants(name)
+    if not request.platform:
+        return images[0]
+    wanted = Platform.parse(request.platform)
+    found = best(images, wanted)
+    if found is None:
+        raise NotFound(
+            f"image with reference {name} was found but does not match the specified platform: "
+            f"wanted {wanted}, actual: {images[0].platform}"
+        )
+    return found
 
 
 def resolve_modes(engine: Engine, host: HostConfig) -> HostConfig:
@@ -225,8 +226,14 @@ def _take_name(engine: Engine, wanted: str, container_id: str) -> str:
     return container_id[:12]
 
 
-def _warnings(host: HostConfig) -> tuple[str, ...]:
+def _warnings(host: HostConfig, image: Image, platform: str) -> tuple[str, ...]:
     warnings = []
+    here = host_platform()
+    if not platform and image.architecture and here.runs(image.platform) is None:
+        warnings.append(
+            f"The requested image's platform ({image.platform}) does not match the detected host platform ({here}) and "
+            "no specific platform was requested"
+        )
     if host.port_bindings and host.network_mode == "host":
         warnings.append("Published ports are discarded when using host network mode")
     if host.resources.oom_kill_disable and not host.resources.memory:

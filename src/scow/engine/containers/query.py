@@ -106,12 +106,14 @@ def _ancestors(engine: Engine, values: Sequence[str]) -> set[str]:
     result: set[str] = set()
     for value in values:
         try:
-            base = engine.images.resolve(value)
+            bases = engine.images.variants(value)
         except NotFound:
             continue
-        count = len(base.diff_ids)
-        result.update(image.id for image in engine.images.images() if count and image.diff_ids[:count] == base.diff_ids)
-        result.add(base.id)
+        for base in bases:
+            count = len(base.diff_ids)
+            same = (image.id for image in engine.images.images() if count and image.diff_ids[:count] == base.diff_ids)
+            result.update(same)
+            result.add(base.id)
     return result
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from scow.engine.context import Engine
 from scow.engine.images.filters import Filters, before_until, check_names, labelled, path_pattern, truth
-from scow.engine.images.platforms import check_platform
+from scow.engine.images.platforms import choose
 from scow.model.image import Image
 from scow.oci.reference import Reference
 
@@ -15,10 +15,8 @@ _FILTERS = frozenset({"before", "dangling", "label", "reference", "since", "unti
 
 
 def get(engine: Engine, name: str, platform: str = "") -> Image:
-    """By reference, id or id prefix. NotFound when it is not for `platform` ("": any)."""
-    image = engine.images.resolve(name)
-    check_platform(image, name, platform)
-    return image
+    """By reference, id or id prefix. NotFound when there is none for `platform` ("": this host's, or what there is)."""
+    return choose(engine, name, platform)
 
 
 def containers_of(engine: Engine) -> dict[str, int]:
@@ -57,7 +55,7 @@ def list_images(engine: Engine, all: bool = False, filters: Filters | None = Non
     patterns = [path_pattern(value) for value in wanted.get("reference", ())]
     parents = {image.parent for image in engine.images.images()}
     found = []
-    for image in sorted(engine.images.images(), key=created_ns, reverse=True):
+    for image in sorted(filter(None, map(_shown, engine.images.images())), key=created_ns, reverse=True):
         created = created_ns(image)
         if (since is not None and created <= since) or any(created >= limit for limit in before):
             continue
@@ -74,6 +72,14 @@ def list_images(engine: Engine, all: bool = False, filters: Filters | None = Non
             continue
         found.append(image)
     return found
+
+
+def _shown(image: Image) -> Image | None:
+    """The image with those names alone under which a list shows it: each name has one row. None when it has none left."""
+    if not image.behind:
+        return image
+    tags, digests = (tuple(name for name in names if name not in image.behind) for names in (image.tags, image.digests))
+    return replace(image, tags=tags, digests=digests) if tags or (digests and not image.tags) else None
 
 
 def _matching(image: Image, patterns: Sequence[Callable[[str], bool]]) -> Image:

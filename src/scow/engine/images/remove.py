@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from scow.engine.context import Engine
-from scow.engine.images.platforms import check_platform
+from scow.engine.images.platforms import choose, is_id
 from scow.errors import Conflict
 from scow.model import transitions
 from scow.model.event import Event
@@ -35,31 +35,41 @@ class _Obstacle:
 async def remove(
     engine: Engine, name: str, force: bool = False, prune: bool = True, platform: str = ""
 ) -> list[Removed]:
-    """A name is untagged, and deletes when it was the last; an id deletes when all its names are of one repository, or
-    with force. With `prune`, parents that have no name and no other use go, too.
+    """A name is untagged, for all its platforms or with `platform` for that one, and deletes when it was the last; an id
+    deletes when all its names are of one repository, or with force. With `prune`, parents that have no name and no other
+    use go, too.
     """
     if unreadable := engine.images.unreadable(name):
         return await _remove_unreadable(engine, unreadable, force)
-    image = engine.images.resolve(name)
-    check_platform(image, name, platform)
-    if _is_id(image, name):
+    image = choose(engine, name, platform)
+    if is_id(image, name):
         return await _remove_by_id(engine, image, force, prune)
-    references = _references(image)
-    if not force and _single(references):
-        for container_id, _ in _users(engine, image.id):
+    images = [image] if platform else list(engine.images.variants(name))
+    for each in images if not force else ():
+        for container_id, _ in _users(engine, each.id) if _single(_references(each)) else ():
             raise Conflict(
                 f'conflict: unable to remove repository reference "{name}" (must force) - '
-                f"container {container_id[:12]} is using its referenced image {_short(image.id)}"
+                f"container {container_id[:12]} is using its referenced image {_short(each.id)}"
             )
     reference = Reference.parse(name)
     reference = reference.with_default_tag() if reference.digest is None else reference.with_digest(reference.digest)
-    removed = [await _untag(engine, image, reference)]
+    removed = []
+    for each in reversed(images):  # the name goes with the image that it means here
+        removed += await _untag(engine, each, reference)
+    for each in images:
+        removed += await _drop_unnamed(engine, each, reference, force, prune)
+    return removed
+
+
+async def _drop_unnamed(engine: Engine, image: Image, reference: Reference, force: bool, prune: bool) -> list[Removed]:
+    """Delete an image that has lost this reference, if that was its last."""
     left = _references(engine.images.resolve(image.id))
+    removed = []
     if reference.digest is None and not any(
         each.name == reference.name and each.digest is None for each in left
     ):  # with a repository's last tag its digests go, too
         for each in [each for each in left if each.name == reference.name]:
-            removed.append(await _untag(engine, image, each, tell=False))
+            removed += await _untag(engine, image, each, tell=False)
         left = [each for each in left if each.name != reference.name]
     if left:
         return removed
@@ -74,7 +84,7 @@ async def _remove_by_id(engine: Engine, image: Image, force: bool, prune: bool) 
         if obstacle is not None:
             raise obstacle.conflict(image.id)
         for reference in references:
-            removed.append(await _untag(engine, image, reference))
+            removed += await _untag(engine, image, reference)
     return removed + await _delete(engine, engine.images.resolve(image.id), force, prune, quiet=False)
 
 
@@ -90,7 +100,7 @@ async def _delete(engine: Engine, image: Image, force: bool, prune: bool, quiet:
                 return removed
             raise obstacle.conflict(image.id)
         for reference in _references(image):
-            removed.append(await _untag(engine, image, reference))
+            removed += await _untag(engine, image, reference)
         removed += [Removed(deleted=id_) for id_ in await engine.images.delete(image.id)]
         _publish(engine, image, "delete")
         parent = next((each for each in engine.images.images() if each.id == image.parent), None)
@@ -153,21 +163,14 @@ def _users(engine: Engine, image_id: str) -> list[tuple[str, bool]]:
     ]
 
 
-async def _untag(engine: Engine, image: Image, reference: Reference, *, tell: bool = True) -> Removed:
-    await engine.images.untag(reference)
+async def _untag(engine: Engine, image: Image, reference: Reference, *, tell: bool = True) -> list[Removed]:
+    """Take a name away from an image: one line when it means no other platform's image either, else none."""
+    await engine.images.untag(reference, image.id)
+    if any(reference.familiar in (*other.tags, *other.digests) for other in engine.images.images()):
+        return []
     if tell:
         _publish(engine, image, "untag")
-    return Removed(untagged=reference.familiar)
-
-
-def _is_id(image: Image, name: str) -> bool:
-    plain = name.removeprefix("sha256:")
-    return (
-        len(plain) >= 1
-        and image.id.removeprefix("sha256:").startswith(plain)
-        and name not in image.tags
-        and f"{name}:latest" not in image.tags
-    )
+    return [Removed(untagged=reference.familiar)]
 
 
 def _short(image_id: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 
 from scow.engine.context import Engine
-from scow.engine.images.platforms import check_platform
+from scow.engine.images.platforms import choose
 from scow.errors import NotFound
 from scow.model.event import Event
 from scow.model.image import Image
@@ -17,8 +17,7 @@ def save(engine: Engine, names: Sequence[str], platform: str = "") -> AsyncGener
     """
     selection: dict[str, tuple[Image, list[Reference]]] = {}
     for name in names:
-        for image, reference in _named(engine, name):
-            check_platform(image, name, platform)
+        for image, reference in _named(engine, name, platform):
             _, references = selection.setdefault(image.id, (image, []))
             if reference is not None and reference not in references:
                 references.append(reference)
@@ -30,36 +29,33 @@ def save(engine: Engine, names: Sequence[str], platform: str = "") -> AsyncGener
     return engine.images.save(pairs)
 
 
-def _named(engine: Engine, name: str) -> list[tuple[Image, Reference | None]]:
+def _named(engine: Engine, name: str, platform: str) -> list[tuple[Image, Reference | None]]:
     """What one argument means: images with the name under which each is saved (None: without one)."""
     try:
         reference = Reference.parse(name)
     except InvalidReference:  # 64 hex digits are an id and no name
         if len(name.removeprefix("sha256:")) != 64:
             raise
-        return [(engine.images.resolve(name), None)]
+        return [(choose(engine, name, platform), None)]
     if reference.digest is not None:
         try:
-            return [(engine.images.resolve(name), None)]
+            engine.images.resolve(name)
         except NotFound:
             raise NotFound("reference does not exist") from None
+        return [(choose(engine, name, platform), None)]
     if reference.tag is None:
-        tagged = _all_tags(engine, reference)
+        tagged = [(choose(engine, tag.familiar, platform), tag) for tag in _all_tags(engine, reference)]
         if tagged:
-            return tagged
+            return [*tagged]
     try:
-        image = engine.images.resolve(name)
+        engine.images.resolve(name)
     except NotFound:
         raise NotFound(f"No such image: {name}") from None  # here Docker adds no tag
+    image = choose(engine, name, platform)
     reference = reference.with_default_tag()
     return [(image, reference if reference.familiar in image.tags else None)]
 
 
-def _all_tags(engine: Engine, repository: Reference) -> list[tuple[Image, Reference | None]]:
-    found: list[tuple[Image, Reference | None]] = []
-    for image in engine.images.images():
-        for tag in image.tags:
-            reference = Reference.parse(tag)
-            if reference.name == repository.name:
-                found.append((image, reference))
-    return sorted(found, key=lambda pair: str(pair[1]))
+def _all_tags(engine: Engine, repository: Reference) -> list[Reference]:
+    tags = {Reference.parse(tag) for image in engine.images.images() for tag in image.tags}
+    return sorted((tag for tag in tags if tag.name == repository.name), key=str)

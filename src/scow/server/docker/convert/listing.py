@@ -50,7 +50,7 @@ def show_summary(
 def _image_name(engine: Engine, container: Container) -> str:
     """The name it was created with, or the id when that name means another image now."""
     try:
-        if engine.images.resolve(container.image_ref).id == container.image_id:
+        if any(image.id == container.image_id for image in engine.images.variants(container.image_ref)):
             return container.image_ref
     except ScowError:
         pass
