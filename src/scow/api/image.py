@@ -117,6 +117,24 @@ class BuiltLine(msgspec.Struct):
     aux: BuiltId
 
 
+class BuiltMetadata(msgspec.Struct):
+    """Under BuildKit's names."""
+
+    config_digest: str = msgspec.field(name="containerimage.config.digest")
+    digest: str = msgspec.field(name="containerimage.digest")
+    name: str | UnsetType = msgspec.field(name="image.name", default=UNSET)
+
+
+class MetadataAux(msgspec.Struct):
+    Metadata: BuiltMetadata
+
+
+class MetadataLine(msgspec.Struct):
+    """For scow's own client, which asks for it."""
+
+    aux: MetadataAux
+
+
 class ErrorDetail(msgspec.Struct):
     """`code`: that of the process which failed, if it was one."""
 

@@ -14,19 +14,21 @@ from scow.images.compose import documents_of, publish
 from scow.images.differ import write_whole
 from scow.model.image import Image
 from scow.model.verdict import Verdict
+from scow.oci.digest import Digest
 from scow.oci.reference import Reference
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
     """The id of the image that was built ("" for files alone), and the image when the store has got it, with the names that it
-    was given. `verdict`: when an image was to be verified.
+    was given. `verdict`: when an image was to be verified. `manifest`: its digest.
     """
 
     id: str
     image: Image | None = None
     names: tuple[Reference, ...] = ()
     verdict: Verdict | None = None
+    manifest: str = ""
 
 
 async def leave(work: Work, state: State, deliver: Deliver) -> Left:
@@ -46,7 +48,22 @@ async def leave(work: Work, state: State, deliver: Deliver) -> Left:
             async with aclosing(_archive(work, state, output)) as pieces:
                 await deliver(number, pieces)
     known = image is not None or any(output.kind in ("docker", "oci") for output in outputs)
-    return Left(state.image_id if known else "", image, tuple(names))
+    if not known:
+        return Left("")
+    given = tuple(names) if image is not None else _names_of(work)
+    return Left(state.image_id, image, given, manifest=_manifest(work, state))
+
+
+def _names_of(work: Work) -> tuple[Reference, ...]:
+    """Those of the archives."""
+    names = [name for output in work.request.outputs for name in output.names or work.request.names]
+    return tuple(dict.fromkeys(names))
+
+
+def _manifest(work: Work, state: State) -> str:
+    if state.base is not None and not state.stepped:
+        return work.parts.catalog.require(state.base.id).listed
+    return str(Digest.of(documents_of(state.document(), state.layers)[1]))
 
 
 async def _image(work: Work, state: State, names: tuple[Reference, ...]) -> Image:

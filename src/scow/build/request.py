@@ -49,6 +49,8 @@ class BuildRequest:
     """One build. Without `outputs` it leaves an image. `remote`: an http or https URL that the context is at. `context`: the id
     of an upload that is it.
 
+    `anew`: names or numbers of stages that are built without the cache.
+
     `arguments` with None are asked for, but have no value. `stamp`: SOURCE_DATE_EPOCH in Unix seconds.
     `remove` and `remove_failed` decide what is said of containers of steps; none is ever kept.
 
@@ -68,6 +70,7 @@ class BuildRequest:
     platform: Platform | None = None
     pull: bool = False
     use_cache: bool = True
+    anew: frozenset[str] = frozenset()
     cache_from: tuple[str, ...] = ()
     remove: bool = True
     remove_failed: bool = False

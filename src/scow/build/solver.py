@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 
 from scow.background import spawn
 from scow.build import start
 from scow.build.frontend.commands import Dockerfile
-from scow.build.graph import Plan, plan, stage_index
+from scow.build.graph import Plan, Planned, plan, stage_index
 from scow.build.output import Outputs, red
 from scow.build.request import Tell
 from scow.build.scope import Arguments, Scope, outer
@@ -30,6 +31,9 @@ class Build:
         labels = sorted(request.labels.items())
         self.plan: Plan = plan(dockerfile, request.target, self._outer, labels)
         self._stages: dict[int, asyncio.Task[State]] = {}
+        known = {word for stage in dockerfile.stages for word in (stage.name, str(stage.index))}
+        if request.anew - known:
+            raise InvalidArgument(f"no stage is called {min(request.anew - known)} (nocachefilter)")
 
     async def run(self, tell: Tell) -> State:
         """The state of the target. What fails is raised; nothing but cached steps is left of it then."""
@@ -79,11 +83,18 @@ class Build:
             return start.image(self._work, planned.image, planned.platform, voice)
 
         try:
-            return await StageBuild(self._work, planned, scope, voice, others).solve(base)
+            return await StageBuild(self._work_of(planned), planned, scope, voice, others).solve(base)
         except ScowError:
             if not any(task.done() and not task.cancelled() and task.exception() for task in self._stages.values()):
                 voice.failed()
             raise
+
+    def _work_of(self, planned: Planned) -> Work:
+        """The build's work, without the cache for a stage that was named."""
+        request, stage = self._work.request, planned.stage
+        if not {stage.name, str(stage.index)} & request.anew:
+            return self._work
+        return replace(self._work, request=replace(request, use_cache=False))
 
     async def _solved(self, index: int) -> State:
         if index not in self._stages:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import os
 
-from scow.cli import build_outputs, build_verify
+from scow.cli import build_buildx, build_outputs, build_verify
 from scow.cli.command import Command, Exit, environment
 from scow.cli.output import warn, write_all
 from scow.cli.progress import ProgressError
@@ -18,6 +18,7 @@ from scow.client.upload import upload
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from scow.build.frontend.ignore import IgnoreRules
     from scow.cli.build_sync import Sync
@@ -25,45 +26,56 @@ if TYPE_CHECKING:
     from scow.cli.flags import Flags, Option
     from scow.client.api import Response
 
-_OPTIONS: tuple[Option, ...] = (
-    ("add-host", "", "list", "", "Add a line to the hosts file of RUN (host:ip)"),
-    ("build-arg", "", "list", "", "Set a build argument (NAME=value, or NAME for the environment's value)"),
-    ("cache-from", "", "list", "", "Images whose layers may be used as cache"),
-    ("cgroup-parent", "", "string", "", "Parent cgroup of RUN"),
-    ("check", "", "bool", "", "Check the Dockerfile and build nothing"),
-    ("compress", "", "bool", "", "Compress the context with gzip on its way"),
-    ("cpu-period", "", "int64", "0", "CPU CFS period in microseconds"),
-    ("cpu-quota", "", "int64", "0", "CPU CFS quota in microseconds"),
-    ("cpu-shares", "c", "int64", "0", "CPU shares (relative weight)"),
-    ("cpuset-cpus", "", "string", "", "CPUs that may be used (0-3, 0,1)"),
-    ("cpuset-mems", "", "string", "", "Memory nodes that may be used (0-3, 0,1)"),
-    ("disable-content-trust", "", "bool", "true", ""),
-    ("file", "f", "string", "", "The Dockerfile (- for stdin); PATH/Dockerfile when not given"),
-    ("format", "", "string", "", "How --verify is told (json)"),
-    ("force-rm", "", "bool", "", ""),
-    ("iidfile", "", "string", "", "Write the image's ID to a file"),
-    ("isolation", "", "string", "", ""),
-    ("label", "", "list", "", "Set metadata on the image"),
-    ("memory", "m", "bytes", "0", "Memory limit of RUN"),
-    ("memory-swap", "", "swap", "0", "Limit of memory plus swap; -1 for unlimited swap"),
-    ("load", "", "bool", "", "The same as --output=type=docker"),
-    ("network", "", "string", "default", "Network of RUN"),
-    ("no-cache", "", "bool", "", "Do not use the build cache"),
-    ("output", "o", "list", "", "What is made of the target (type=image|registry|docker|oci|local|tar, DIRECTORY, -)"),
-    ("platform", "", "string", "", "Platform of the image"),
-    ("progress", "", "string", "auto", "How the steps are shown (auto|plain|quiet)"),
-    ("pull", "", "bool", "", "Always try to pull a newer version of the base images"),
-    ("push", "", "bool", "", "The same as --output=type=registry"),
-    ("quiet", "q", "bool", "", "Print nothing but the image's ID"),
-    ("rm", "", "bool", "true", ""),
-    ("secret", "", "list", "", "A secret for RUN --mount=type=secret (id=NAME[,src=FILE|,env=VARIABLE])"),
-    ("security-opt", "", "list", "", "Security options of RUN"),
-    ("shm-size", "", "bytes", "0", "Size of /dev/shm of RUN"),
-    ("squash", "", "bool", "", ""),
-    ("tag", "t", "list", "", "Name of the image, optionally with a tag (name:tag)"),
-    ("target", "", "string", "", "The stage to build"),
-    ("ulimit", "", "ulimit", "", "Limits of RUN (name=soft:hard)"),
-    ("verify", "", "string", "", "Build an image once more, keep nothing, and say whether it is the same"),
+_OPTIONS: tuple[Option, ...] = tuple(
+    sorted(
+        (
+            *build_buildx.OPTIONS,
+            ("add-host", "", "list", "", "Add a line to the hosts file of RUN (host:ip)"),
+            ("build-arg", "", "list", "", "Set a build argument (NAME=value, or NAME for the environment's value)"),
+            ("cache-from", "", "list", "", "Images whose layers may be used as cache"),
+            ("cgroup-parent", "", "string", "", "Parent cgroup of RUN"),
+            ("check", "", "bool", "", "Check the Dockerfile and build nothing"),
+            ("compress", "", "bool", "", "Compress the context with gzip on its way"),
+            ("cpu-period", "", "int64", "0", "CPU CFS period in microseconds"),
+            ("cpu-quota", "", "int64", "0", "CPU CFS quota in microseconds"),
+            ("cpu-shares", "c", "int64", "0", "CPU shares (relative weight)"),
+            ("cpuset-cpus", "", "string", "", "CPUs that may be used (0-3, 0,1)"),
+            ("cpuset-mems", "", "string", "", "Memory nodes that may be used (0-3, 0,1)"),
+            ("disable-content-trust", "", "bool", "true", ""),
+            ("file", "f", "string", "", "The Dockerfile (- for stdin); PATH/Dockerfile when not given"),
+            ("format", "", "string", "", "How --verify is told (json)"),
+            ("force-rm", "", "bool", "", ""),
+            ("iidfile", "", "string", "", "Write the image's ID to a file"),
+            ("isolation", "", "string", "", ""),
+            ("label", "", "list", "", "Set metadata on the image"),
+            ("memory", "m", "bytes", "0", "Memory limit of RUN"),
+            ("memory-swap", "", "swap", "0", "Limit of memory plus swap; -1 for unlimited swap"),
+            ("load", "", "bool", "", "The same as --output=type=docker"),
+            ("network", "", "string", "default", "Network of RUN"),
+            ("no-cache", "", "bool", "", "Do not use the build cache"),
+            (
+                "output",
+                "o",
+                "list",
+                "",
+                "What is made of the target (type=image|registry|docker|oci|local|tar, DIRECTORY, -)",
+            ),
+            ("platform", "", "string", "", "Platform of the image"),
+            ("progress", "", "string", "auto", "How the steps are shown (auto|plain|quiet)"),
+            ("pull", "", "bool", "", "Always try to pull a newer version of the base images"),
+            ("push", "", "bool", "", "The same as --output=type=registry"),
+            ("quiet", "q", "bool", "", "Print nothing but the image's ID"),
+            ("rm", "", "bool", "true", ""),
+            ("secret", "", "list", "", "A secret for RUN --mount=type=secret (id=NAME[,src=FILE|,env=VARIABLE])"),
+            ("security-opt", "", "list", "", "Security options of RUN"),
+            ("shm-size", "", "bytes", "0", "Size of /dev/shm of RUN"),
+            ("squash", "", "bool", "", ""),
+            ("tag", "t", "list", "", "Name of the image, optionally with a tag (name:tag)"),
+            ("target", "", "string", "", "The stage to build"),
+            ("ulimit", "", "ulimit", "", "Limits of RUN (name=soft:hard)"),
+            ("verify", "", "string", "", "Build an image once more, keep nothing, and say whether it is the same"),
+        )
+    )
 )
 _PROGRESS = ("auto", "plain", "quiet")
 _EPOCH = "SOURCE_DATE_EPOCH"
@@ -81,14 +93,15 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
     if progress not in _PROGRESS:
         raise Exit(1, f"invalid progress {progress}: use one of {', '.join(_PROGRESS)}")
     quiet = flags.on("quiet") or progress == "quiet"
-    if flags.on("check"):
+    build_buildx.check(flags)
+    if flags.on("check") or flags.text("call") != "build":
         return _check(session, flags, args[0])
     wanted = _outputs(flags)
     out = 2 if flags.text("format") else build_outputs.progress_descriptor(wanted)
     source, dockerfile, size, sync = _context(session, flags, args[0])
     if flags.on("compress"):
         source = _compressed(source)
-    params = _parameters(session, flags, quiet) + build_outputs.parameter(wanted)
+    params = _parameters(session, flags, quiet) + build_outputs.parameter(wanted) + build_buildx.parameters(flags)
     params.append(("dockerfile", dockerfile))
     if "://" in args[0]:
         params.append(("remote", args[0]))
@@ -106,23 +119,28 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
         raise Exit(1, f"{_place(flags, args[0])}{error}") from None
     if not quiet and size is not None:
         write_all(out, f"Sending build context to Docker daemon  {human_size(size(), 4)}\n".encode())
-    seen: list[str] = []
-    verdicts: list[dict[str, object]] = []
     received = build_outputs.Received(response, wanted) if any(one.place for one in wanted) else None
+    heard = _Heard(received or response)
     try:
-        show(_Watched(received or response, seen, verdicts), out)  # type: ignore[arg-type]
+        show(heard, out)  # type: ignore[arg-type]
     except ProgressError as error:
         warn(error.message)
         return error.status or 1
-    if verify:
-        if not verdicts:
-            raise Exit(1, "the daemon has not said whether the image agrees")
-        return build_verify.report(verify, verdicts[-1], flags.text("format") == "json")
     for path in received.skipped if received else ():
         warn(f"{path} is a device and was left out")
-    if flags.text("iidfile") and seen:
+    return _finish(flags, heard)
+
+
+def _finish(flags: Flags, heard: _Heard) -> int:
+    """What is left to do when all is built."""
+    verify = flags.text("verify")
+    if verify:
+        return build_verify.report(verify, heard.noted("Verdict"), flags.text("format") == "json")
+    if flags.text("iidfile") and heard.ids:
         with open(flags.text("iidfile"), "w", encoding="ascii") as stream:
-            stream.write(seen[-1])
+            stream.write(heard.ids[-1])
+    if flags.text("metadata-file"):
+        build_buildx.write_metadata(flags.text("metadata-file"), heard.notes.get("Metadata", {}))
     return 0
 
 
@@ -172,25 +190,29 @@ def _local_text(flags: Flags, given: str, stdin: bool = True) -> str | None:
         return stream.read(_LONGEST_DOCKERFILE)
 
 
-class _Watched:
-    """An answer whose image ids are noted while it is shown."""
+class _Heard:
+    """An answer of which is noted, while it is shown, what is not for the eyes: ids of images, and what goes by a name."""
 
-    def __init__(
-        self, response: Response | build_outputs.Received, seen: list[str], verdicts: list[dict[str, object]]
-    ) -> None:
+    def __init__(self, response: Response | build_outputs.Received) -> None:
         self._response = response
-        self._seen = seen
-        self._verdicts = verdicts
+        self.ids: list[str] = []
+        self.notes: dict[str, dict[str, Any]] = {}
+
+    def noted(self, name: str) -> dict[str, Any]:
+        if name not in self.notes:
+            raise Exit(1, f"the answer of the daemon has no {name}")
+        return self.notes[name]
 
     def values(self) -> Iterator[dict[str, object]]:
         for message in self._response.values():
             aux = message.get("aux")
-            if isinstance(aux, dict) and aux.get("ID"):
-                self._seen.append(str(aux["ID"]))
-            elif isinstance(aux, dict) and aux.get("Verdict"):
-                self._verdicts.append(aux["Verdict"])
+            if isinstance(aux, dict):
+                if aux.get("ID"):
+                    self.ids.append(str(aux["ID"]))
+                else:
+                    self.notes.update(aux)
             elif str(message.get("stream", "")).startswith("sha256:"):
-                self._seen.append(str(message["stream"]).strip())
+                self.ids.append(str(message["stream"]).strip())
             yield message
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PATH = "/scow/build/verify"
 _SHOWN = 120  # characters of a value
 _UNUSABLE = (
-    "cache-from", "iidfile", "load", "no-cache", "output", "push", "quiet", "tag",
+    "cache-from", "cache-to", "iidfile", "load", "metadata-file", "no-cache", "no-cache-filter", "output", "push", "quiet", "tag",
 )  # fmt: skip
 
 

@@ -59,6 +59,15 @@ class Built:
 
 
 @dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """What a build has left: the image's id, its manifest's digest, and the names that it was given."""
+
+    image_id: str
+    manifest: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """One image that a load made: its id, the names it was given, and whose names those were before: name to id."""
 

@@ -167,3 +167,48 @@ def test_push(clean: Clients, root: Path, registry: Registry) -> None:
     clean.api("DELETE", f"/images/{name}")
     unnamed = clean.scow("build", "--push", str(root / "context"))
     assert (unnamed.returncode, "a name is needed for an image that is to be pushed" in unnamed.stderr) == (1, True)
+
+
+def test_metadata(clean: Clients, root: Path) -> None:
+    given, file = str(root / "context"), root / "metadata"
+    clean.scow("build", "--metadata-file", str(file), "-t", "out/m", given, check=True)
+    found = json.loads(file.read_text())
+    assert found["containerimage.config.digest"] == clean.api("GET", "/images/out/m/json").json()["Id"]
+    assert found["image.name"] == "docker.io/out/m:latest"
+    layout = root / "layout"
+    clean.scow("build", "--metadata-file", str(file), "-o", f"type=oci,tar=false,dest={layout}", given, check=True)
+    index = json.loads((layout / "index.json").read_text())["manifests"][0]
+    assert json.loads(file.read_text()) == {key: value for key, value in found.items() if key != "image.name"}
+    assert index["digest"] == found["containerimage.digest"]
+    clean.api("DELETE", "/images/out/m")
+
+
+def test_stages_without_the_cache(clean: Clients) -> None:
+    dockerfile = "FROM busybox AS One\nRUN echo 1 > /1\nFROM busybox\nRUN echo 2 > /2\nCOPY --from=One /1 /\n"
+    build(clean, dockerfile)
+    assert build(clean, dockerfile).cached == 3
+    assert build(clean, dockerfile, nocachefilter=["one"]).cached == 2
+    assert build(clean, dockerfile, nocachefilter=["1"]).cached == 1
+    wrong = build(clean, dockerfile, nocachefilter=["two"])
+    assert (wrong.status, wrong.error) == (400, "no stage is called two (nocachefilter)")
+    said = clean.scow("build", "--no-cache-filter", "one,1", "-", input=dockerfile, check=True).stdout
+    assert "Using cache" not in said
+
+
+def test_flags_of_buildx(clean: Clients) -> None:
+    """What turns something off that scow does not do is taken, what turns it on is refused by name."""
+    off = (
+        "--provenance=false",
+        "--sbom=false",
+        "--attest=type=sbom,disabled=true",
+        "--cache-to=type=inline",
+        "--call=build",
+    )
+    clean.scow("build", *off, "-q", "-", input="FROM busybox\n", check=True)
+    for flag in ("--provenance=mode=max", "--sbom=true", "--attest=type=sbom", "--cache-to=type=gha", "--call=outline"):
+        told = clean.scow("build", flag, "-", input="FROM busybox\n")
+        assert (told.returncode, flag.partition("=")[0] in told.stderr) == (1, True), told
+    assert (
+        clean.scow("build", "--call=check", "-", input="FROM busybox\n").stdout
+        == "Check complete, no warnings found.\n"
+    )

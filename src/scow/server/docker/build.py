@@ -16,7 +16,7 @@ from scow.engine.builds import cache
 from scow.engine.ports import Credentials
 from scow.errors import InvalidArgument, ScowError, Unsupported
 from scow.model.container import Resources, Ulimit
-from scow.model.transfer import Sentence
+from scow.model.transfer import BuiltImage, Sentence
 from scow.oci.platform import Platform
 from scow.server.docker import outputs, query
 from scow.server.docker.call import Call
@@ -54,6 +54,8 @@ async def build(call: Call) -> None:
             raise
         if quiet and left.id:
             tell(Sentence(left.id + "\n"))
+        if call.flag("metadata") and left.id:
+            tell(BuiltImage(left.id, left.manifest, tuple(str(name) for name in left.names)))
 
     await answer(call, work, "build", open_stream=framed.open if framed else None)
 
@@ -120,6 +122,7 @@ def read(call: Call) -> BuildRequest:
         platform=Platform.parse(call.text("platform")) if call.text("platform") else None,
         pull=call.flag("pull"),
         use_cache=not call.flag("nocache"),
+        anew=frozenset(name.lower() for name in _json(call, "nocachefilter", "no-cache filter", list[str]) or ()),
         cache_from=_lenders(call),
         remove=call.flag("rm", True),
         remove_failed=call.flag("forcerm"),

@@ -10,8 +10,11 @@ from typing import Protocol
 from scow.api.image import (
     BuiltId,
     BuiltLine,
+    BuiltMetadata,
     ErrorDetail,
     ErrorLine,
+    MetadataAux,
+    MetadataLine,
     Progress,
     ProgressDetail,
     Pushed,
@@ -23,12 +26,12 @@ from scow.background import spawn
 from scow.build.request import StepFailed
 from scow.engine.ports import PullProgress, PushedTag
 from scow.errors import ScowError
-from scow.model.transfer import Built, Sentence
+from scow.model.transfer import Built, BuiltImage, Sentence
 from scow.model.verdict import Verdict
 from scow.server.docker.call import Call, encode
 from scow.server.docker.convert.verdict import verdict_line
 
-Step = PullProgress | PushedTag | Sentence | Built | Verdict
+Step = PullProgress | PushedTag | Sentence | Built | BuiltImage | Verdict
 Work = Callable[[Callable[[Step], None]], Awaitable[object]]
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -128,6 +131,9 @@ def line(step: Step) -> bytes:
         return encode(SentenceLine(step.text)) + b"\r\n"
     if isinstance(step, Built):
         return encode(BuiltLine(BuiltId(step.image_id))) + b"\r\n"
+    if isinstance(step, BuiltImage):
+        found = BuiltMetadata(step.image_id, step.manifest, ",".join(step.names) or UNSET)
+        return encode(MetadataLine(MetadataAux(found))) + b"\r\n"
     if isinstance(step, Verdict):
         return encode(verdict_line(step)) + b"\r\n"
     if isinstance(step, PushedTag):
