@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -85,8 +85,9 @@ class Builder:
 
     async def receive(self, archive: AsyncIterator[bytes], url: str = "") -> "Context":
         """The context that a client sends, plain or compressed, or that lies at an http or https URL, where it may be a
-        Dockerfile alone. The caller closes it.
+        Dockerfile alone, or in a git repository. The caller closes it.
         """
+        from scow.build import git_address, git_tree
         from scow.build.context import Context
         from scow.images.pipe import through
 
@@ -97,7 +98,10 @@ class Builder:
         os.mkdir(directory, 0o700)
         context = Context(f"{directory}/archive", alone=True)
         try:
-            if url:
+            repository = git_address.parse(url, short=True) if url else None
+            if repository is not None:
+                await git_tree.fill(parts, context, repository)
+            elif url:
                 fetched = self._images.fetch(url, lambda _: None)
                 await through(fetched, lambda read: parts.submit(context.read_remote, read, parts.limits))
             else:
@@ -132,10 +136,13 @@ class Builder:
         from scow.build.scope import Arguments, outer
         from scow.build.start import SCRATCH
 
+        if not request.dockerfile:  # a named context
+            return None
         try:
             dockerfile = _parsed(context, request.dockerfile)
             arguments = Arguments(request.arguments, request.platform or host_platform())
-            planned = plan(dockerfile, request.target, outer(arguments, dockerfile.arguments, dockerfile.escape), ())
+            scope = outer(arguments, dockerfile.arguments, dockerfile.escape)
+            planned = plan(dockerfile, request.target, scope, (), frozenset(request.contexts))
             for stage in planned.stages.values():
                 if stage.start is None and stage.image != SCRATCH:
                     if request.pull or self._images.resolve(stage.image).config.on_build:
@@ -168,9 +175,11 @@ class Builder:
         check_signal: Callable[[str], object],
         tell: Tell,
         deliver: Deliver,
+        sent: Mapping[str, "Nodes"],
     ) -> "Left":
         """Build, and leave what is asked for. Errors before the first word to `tell` are the request's."""
         from scow.build.export import leave
+        from scow.build.named import NamedContexts
         from scow.build.solver import Build
         from scow.build.work import Work
 
@@ -182,6 +191,12 @@ class Builder:
             after.push_async_callback(self._give_up, unkept)
             holding = after.enter_context(ExitStack())
             files = ExitStack()
+
+            async def fetch(url: str) -> "Nodes":
+                tree = await self.receive(_nothing(), url)
+                files.callback(tree.close)
+                return tree
+
             work = Work(
                 request,
                 context,
@@ -194,6 +209,7 @@ class Builder:
                 holding,
                 files,
                 self.mounts,
+                NamedContexts(request.contexts, sent, fetch),
                 self._places.secrets,
                 verified=self._images.resolve(request.verify) if request.verify else None,
                 unkept=unkept,
@@ -213,6 +229,12 @@ class Builder:
         chain_ids, digests = [layer.chain_id for layer in layers], [layer.descriptor.digest for layer in layers]
         if layers:
             await complete(self._parts.give_up(chain_ids, digests), "build: tidy")
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    nothing: tuple[bytes, ...] = ()
+    for piece in nothing:
+        yield piece
 
 
 class CannotLocate(ScowError):

@@ -5,6 +5,7 @@ Nothing of it is unpacked: its paths never meet the file system, and a step that
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -78,6 +79,34 @@ class Context(Nodes):
             self.read_archive(again, limits)
         else:
             self.add_file("Dockerfile", iter(again, b""))
+
+    def read_directory(self, directory: int, mtime: int, skip: frozenset[bytes] = frozenset()) -> None:
+        """Take in what a directory (an open one) holds, without following a link; root's, and of one time (ns). Of its own names
+        `skip` are left out. Runs in a thread.
+        """
+        self._read_directory(directory, (), mtime, skip)
+
+    def _read_directory(self, directory: int, path: Path, mtime: int, skip: frozenset[bytes]) -> None:
+        for text in sorted(os.listdir(directory)):
+            name = os.fsencode(text)
+            there = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            mode, inner = stat.S_IMODE(there.st_mode), (*path, name)
+            if name in skip:
+                continue
+            if stat.S_ISLNK(there.st_mode):
+                self._put(inner, Node(kinds.SYMLINK, 0o777, mtime=mtime, target=os.readlink(name, dir_fd=directory)))
+            elif stat.S_ISDIR(there.st_mode):
+                self._put(inner, Node(kinds.DIRECTORY, mode, mtime=mtime))
+                fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+                try:
+                    self._read_directory(fd, inner, mtime, frozenset())
+                finally:
+                    os.close(fd)
+            elif stat.S_ISREG(there.st_mode):
+                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+                with open(fd, "rb", buffering=0) as stream:
+                    pieces = iter(lambda: stream.read(_CHUNK), b"")
+                    self._put(inner, self._store(pieces, Node(kinds.FILE, mode, mtime=mtime)))
 
     def add_file(self, name: str, pieces: Iterator[bytes], mode: int = 0o644) -> None:
         """A file more; what has the name is replaced. Runs in a thread."""

@@ -53,14 +53,20 @@ def stage_index(stages: Sequence[Stage], name: str) -> int | None:
     return None
 
 
-def plan(dockerfile: Dockerfile, target: str, scope: Scope, labels: Sequence[tuple[str, str]]) -> Plan:
+def plan(
+    dockerfile: Dockerfile,
+    target: str,
+    scope: Scope,
+    labels: Sequence[tuple[str, str]],
+    contexts: frozenset[str] = frozenset(),
+) -> Plan:
     """Everything that the target needs, and nothing else. `scope` is the one before the first FROM; `labels` are put on the
-    target.
+    target. `contexts`: names that stand for something else than a stage.
     """
     last = find_target(dockerfile, target)
     stages = dockerfile.stages[: last + 1]
     _check_names(stages)
-    bases = {stage.index: _base(stage, stages, scope) for stage in stages}
+    bases = {stage.index: _base(stage, stages, scope, contexts) for stage in stages}
     needed: set[int] = set()
     waiting = [last]
     while waiting:
@@ -69,7 +75,7 @@ def plan(dockerfile: Dockerfile, target: str, scope: Scope, labels: Sequence[tup
             continue
         needed.add(index)
         start = bases[index][2]
-        waiting.extend(_dependencies(stages[index], stages, start))
+        waiting.extend(_dependencies(stages[index], stages, start, contexts))
     extra = tuple(Label(0, f"LABEL {name}={value}", ((name, value),)) for name, value in labels)
     number = len(dockerfile.arguments) + 1
     planned: dict[int, Planned] = {}
@@ -89,17 +95,20 @@ def _check_names(stages: Sequence[Stage]) -> None:
         seen.add(stage.name)
 
 
-def _base(stage: Stage, stages: Sequence[Stage], scope: Scope) -> tuple[str, str, int | None]:
+def _base(stage: Stage, stages: Sequence[Stage], scope: Scope, contexts: frozenset[str]) -> tuple[str, str, int | None]:
     expanded = scope.expanded(stage.start, None)
     if not expanded.image:
         raise InvalidArgument(f"base name ({stage.start.image}) should not be blank")
     start = next((one.index for one in reversed(stages[: stage.index]) if one.name == expanded.image.lower()), None)
+    if expanded.image.lower() in contexts:
+        start = None
     return expanded.image, expanded.platform or "", start
 
 
-def _dependencies(stage: Stage, stages: Sequence[Stage], start: int | None) -> list[int]:
+def _dependencies(stage: Stage, stages: Sequence[Stage], start: int | None, contexts: frozenset[str]) -> list[int]:
     before = stages[: stage.index]
     names = [command.origin for command in stage.commands if isinstance(command, Copy) and command.origin]
     names += [mount.origin for command in stage.commands if isinstance(command, Run) for mount in command.mounts]
-    found = [index for name in names if name and (index := stage_index(before, name)) is not None]
+    names = [name for name in names if name and name.lower() not in contexts]
+    found = [index for name in names if (index := stage_index(before, name)) is not None]
     return found if start is None else [*found, start]

@@ -46,8 +46,10 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """One build. Without `outputs` it leaves an image. `remote`: an http or https URL that the context is at. `context`: the id
-    of an upload that is it.
+    """One build. Without `outputs` it leaves an image. `remote`: a URL or git repository that the context is at. `context`:
+    the id of an upload that is it.
+
+    `contexts`: what more names stand for (see NamedContexts); `sent`: ids of the uploads among them.
 
     `anew`: names or numbers of stages that are built without the cache.
 
@@ -61,6 +63,8 @@ class BuildRequest:
 
     dockerfile: str = "Dockerfile"
     context: str = ""
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    sent: Mapping[str, str] = field(default_factory=dict)
     remote: str = ""
     names: tuple[Reference, ...] = ()
     outputs: tuple[Output, ...] = ()

@@ -1,7 +1,6 @@
 """The whole of a build: the stages that the target needs, at the same time where they do not need each other."""
 
 import asyncio
-from collections.abc import Awaitable
 from dataclasses import replace
 
 from scow.background import spawn
@@ -29,7 +28,7 @@ class Build:
         self._arguments = Arguments(request.arguments, request.platform or host_platform())
         self._outer = outer(self._arguments, dockerfile.arguments, dockerfile.escape)
         labels = sorted(request.labels.items())
-        self.plan: Plan = plan(dockerfile, request.target, self._outer, labels)
+        self.plan: Plan = plan(dockerfile, request.target, self._outer, labels, work.named.names)
         self._stages: dict[int, asyncio.Task[State]] = {}
         known = {word for stage in dockerfile.stages for word in (stage.name, str(stage.index))}
         if request.anew - known:
@@ -69,6 +68,9 @@ class Build:
         scope = Scope(self._arguments, self._outer.values, self._dockerfile.escape)
 
         async def others(name: str) -> State:
+            given = self._work.named.image(name)
+            if given is not None:
+                return await start.image(self._work, given, "", voice)
             found = stage_index(self._dockerfile.stages[:index], name)
             if found is not None:
                 return await self._solved(found)
@@ -77,10 +79,15 @@ class Build:
                 raise InvalidArgument(f"invalid from flag value {name}: {why}")
             return await start.image(self._work, name, "", voice)
 
-        def base() -> Awaitable[State]:
+        async def base() -> State:
             if planned.start is not None:
-                return self._solved(planned.start)
-            return start.image(self._work, planned.image, planned.platform, voice)
+                return await self._solved(planned.start)
+            named = self._work.named
+            tree = await named.tree(planned.image)
+            if tree is not None:
+                return await start.files(self._work, tree, planned.platform)
+            image = named.image(planned.image) or planned.image
+            return await start.image(self._work, image, planned.platform, voice)
 
         try:
             return await StageBuild(self._work_of(planned), planned, scope, voice, others).solve(base)

@@ -12,7 +12,7 @@ from scow.build.frontend import parser
 from scow.build.frontend.commands import Add, Arg, Command, Copy, Healthcheck, Run, Workdir
 from scow.build.graph import Planned
 from scow.build.ops import add, copy, run, workdir
-from scow.build.ops.mounts import Others
+from scow.build.ops.mounts import Others, lent
 from scow.build.output import Voice
 from scow.build.scope import Scope
 from scow.build.state import State
@@ -107,8 +107,7 @@ class StageBuild:
         if isinstance(command, Add):
             copied = await add.gather(work, state, command)
         else:
-            origin = await self._others(command.origin) if command.origin is not None else None
-            tree = work.tree(origin.chain) if origin is not None else None
+            tree = await lent(work, command.origin, self._others) if command.origin is not None else None
             copied = await work.run(copy.gather, work, state, command, tree)
         state = state.after(copied.newest)
         key = work.key("copy", state.top, copied.digest)

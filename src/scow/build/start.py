@@ -1,10 +1,13 @@
 """FROM: the state that an image, or nothing at all, begins with."""
 
 from dataclasses import replace
+from functools import partial
 
 from scow.build.configure import Settings
+from scow.build.files import Files, Ownership
 from scow.build.output import Voice
 from scow.build.state import LATEST, State
+from scow.build.tree import Tree
 from scow.build.work import Work
 from scow.errors import InvalidArgument, NotFound
 from scow.images.commit import seconds_of
@@ -29,6 +32,25 @@ async def image(work: Work, name: str, platform: str, voice: Voice) -> State:
         credentials = work.request.credentials(reference.domain)
         found = await work.images.pull(reference, str(wanted or ""), credentials, voice.tell)
     return await _state(work, found)
+
+
+async def files(work: Work, tree: Tree, platform: str) -> State:
+    """The state of a context: its files, and nothing else."""
+    wanted = _platform(platform) if platform else work.request.platform
+    state = State(wanted or host_platform(), settings=Settings(with_path(ContainerConfig())), stamp=_EARLIEST)
+
+    def gather() -> tuple[Files, str]:
+        put = Files(work.tree(()), Ownership(), from_context=True)
+        put.contents((), tree, ())
+        return put, put.digest()
+
+    put, digest = await work.run(gather)
+    state = state.after(put.newest())
+    key = work.key("context", digest)
+    write = partial(put.write, work.stamp(state), work.request.stamp is not None)
+    words = f"FROM context:{digest}"
+    step, cached = await work.once(key, state, words, lambda: work.layer(key, state, words, write))
+    return state.step(words, step.stamp, step.layer, state.settings, cached=cached)
 
 
 def _platform(text: str) -> Platform:

@@ -14,6 +14,7 @@ from scow.build.context import Context
 from scow.build.layers import Layer, make
 from scow.build.lending import Lender, borrow, lender
 from scow.build.mount_store import MountStore
+from scow.build.named import NamedContexts
 from scow.build.nodes import Nodes
 from scow.build.request import BuildRequest, Images, Runner
 from scow.build.state import State
@@ -47,6 +48,7 @@ class Work:
     holding: ExitStack
     files: ExitStack
     mounts: MountStore
+    named: NamedContexts
     secrets: str
     lenders: list[Lender] = field(default_factory=list)
     steps: list["asyncio.Future[None]"] = field(default_factory=list)

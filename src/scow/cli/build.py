@@ -31,6 +31,7 @@ _OPTIONS: tuple[Option, ...] = tuple(
         (
             *build_buildx.OPTIONS,
             ("add-host", "", "list", "", "Add a line to the hosts file of RUN (host:ip)"),
+            ("build-context", "", "list", "", "A further context (name=PATH | URL | docker-image://IMAGE)"),
             ("build-arg", "", "list", "", "Set a build argument (NAME=value, or NAME for the environment's value)"),
             ("cache-from", "", "list", "", "Images whose layers may be used as cache"),
             ("cgroup-parent", "", "string", "", "Parent cgroup of RUN"),
@@ -103,13 +104,14 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
         source = _compressed(source)
     params = _parameters(session, flags, quiet) + build_outputs.parameter(wanted) + build_buildx.parameters(flags)
     params.append(("dockerfile", dockerfile))
-    if "://" in args[0]:
+    if _is_remote(args[0]):
         params.append(("remote", args[0]))
     verify = flags.text("verify")
     if verify:
         params.append(("image", verify))
     headers = [("Content-Type", "application/x-tar"), *_credentials(session), *_secrets(flags.items("secret"))]
     try:
+        params += _named_contexts(session, flags.items("build-context"))
         id_ = sync.run(params) if sync is not None else None
         if sync is not None and id_ is not None:
             source, size = (lambda: b""), (lambda: sync.size)
@@ -335,10 +337,8 @@ def _context(
         if file == "-":
             raise Exit(1, "invalid argument: can't use stdin for both build context and dockerfile")
         return *_from_stdin(file), None
-    if given.startswith(("http://", "https://")) and not given.partition("#")[0].endswith(".git"):
+    if _is_remote(given):
         return (lambda: b""), file or "Dockerfile", None, None
-    if "://" in given or given.startswith(("git@", "github.com/")):
-        raise Exit(1, "scow: building from a git repository is not supported yet")
     if not os.path.exists(given):
         raise Exit(1, f"unable to prepare context: path {_quoted(given)} not found")
     if not os.path.isdir(given):
@@ -352,18 +352,62 @@ def _context(
     rules_text = _ignore_text(given, name)
     if extra and name in extra:
         extra[".dockerignore"] = (rules_text or "").encode() + f"\n.dockerignore\n{name}\n".encode()
-    rules = None
-    if rules_text is not None:
-        from scow.build.frontend.ignore import IgnoreRules
-
-        # the Dockerfile and the rules are always sent: the daemon keeps them from the steps
-        rules = IgnoreRules.parse(f"{rules_text}\n!.dockerignore\n!{name}\n")
+    rules = _rules(rules_text, ".dockerignore", name)
     sync = None
     if not flags.on("compress") and not session.client.endpoint.port:
         from scow.cli.build_sync import Sync
 
         sync = Sync(session.client, given, rules, extra, (name, f"{name}.dockerignore", ".dockerignore"))
     return *_archive(given, rules, name, extra), sync
+
+
+def _is_remote(given: str) -> bool:
+    """Whether the daemon fetches the context: a directory of the name goes before a repository's short name."""
+    if given.startswith(("http://", "https://", "git://", "ssh://")):
+        return True
+    return given.startswith(("git@", "github.com/")) and not os.path.exists(given)
+
+
+def _rules(text: str | None, *always: str) -> IgnoreRules | None:
+    """The rules of a file's text; `always` is sent whatever it says: the daemon keeps it from the steps."""
+    if text is None:
+        return None
+    from scow.build.frontend.ignore import IgnoreRules
+
+    return IgnoreRules.parse("\n".join((text, *(f"!{name}" for name in always), "")))
+
+
+def _named_contexts(session: Session, words: list[str]) -> list[tuple[str, str]]:
+    """--build-context: directories are sent now, the rest is for the daemon to fetch."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        name = name.strip().lower()
+        if not equals or not name or not value:
+            raise Exit(1, f"invalid context value: {word}, expected key=value")
+        if _is_remote(value) or value.startswith(("docker-image://", "oci-layout://")):
+            found[name] = value
+            continue
+        if not os.path.isdir(value):
+            raise Exit(1, f"failed to get build context {name}: not a directory: {value}")
+        found[name] = f"upload:{_sent(session, value)}"
+    return [("contexts", jsontext.encode(found).decode())] if found else []
+
+
+def _sent(session: Session, root: str) -> str:
+    """The id of a directory that the daemon has now."""
+    from scow.cli.build_sync import Sync
+
+    rules = _rules(_ignore_text(root, ""))
+    id_ = None
+    if not session.client.endpoint.port:
+        id_ = Sync(session.client, root, rules, {}, ()).run([("named", "1")])
+    if id_ is None:
+        from scow.cli.build_context import Archive
+
+        answer = upload(session.client, "POST", "/scow/build/contexts", [], Archive(root, rules, {}))
+        id_ = str(answer.json()["Id"])
+    return id_
 
 
 def _archive(

@@ -5,25 +5,28 @@ import posixpath
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote, urlsplit
 
+from scow.build import git_address, git_tree
 from scow.build.context import MAGIC, Context
 from scow.build.frontend.commands import Add
+from scow.build.git_address import Repository
 from scow.build.ops import copy
 from scow.build.ops.copy import Copied, Source
 from scow.build.state import State
 from scow.build.tree import Node, Path, Tree
 from scow.build.work import Work
-from scow.errors import DataLoss, InvalidArgument, Unsupported
+from scow.errors import DataLoss, InvalidArgument
 from scow.images.archive import entry as kinds
 from scow.images.archive.limits import InvalidArchive
 from scow.images.pipe import through
 from scow.model.transfer import PullProgress
 
 _DEFAULT_NAME = "download"
+_SHORTEST_ID = 7
 
 
 def is_remote(text: str) -> bool:
-    """Whether a source lies elsewhere than in the context."""
-    return is_url(text) or text.startswith(("git@", "git://", "ssh://"))
+    """Whether a source lies elsewhere than in the context. InvalidArgument for a bad name of a git repository."""
+    return is_url(text) or git_address.parse(text) is not None
 
 
 def is_url(text: str) -> bool:
@@ -33,12 +36,11 @@ def is_url(text: str) -> bool:
 async def gather(work: Work, state: State, command: Add) -> Copied:
     """ADD, up to the writing of its layer."""
     fetched: dict[str, Source] = {}
-    if command.keep_git_dir:
-        raise Unsupported("ADD --keep-git-dir is not supported by scow yet")
     for text in command.sources:
-        if text.startswith(("git@", "git://", "ssh://")) or is_url(text) and urlsplit(text).path.endswith(".git"):
-            raise Unsupported(f"ADD of a git repository ({text}) is not supported by scow yet")
-        if is_url(text):
+        repository = git_address.parse(text)
+        if repository is not None:
+            fetched[text] = await _check_out(work, command, repository)
+        elif is_url(text):
             fetched[text] = await _fetch(work, command, text)
     if command.checksum and not fetched:
         raise InvalidArgument("checksum requires exactly one remote source")
@@ -50,7 +52,7 @@ def _place(work: Work, state: State, command: Add, fetched: dict[str, Source]) -
     for text in command.sources:
         if text in fetched:
             found = [fetched[text]]
-            unpack = command.unpack is True
+            unpack = command.unpack is True and not fetched[text].whole
         else:
             found = copy.find(work.context, text, "ADD", context=True)
             unpack = command.unpack is not False
@@ -82,6 +84,15 @@ def _archive(work: Work, source: Source) -> Context | None:
             raise
         return None  # compressed, and something else than an archive
     return held
+
+
+async def _check_out(work: Work, command: Add, repository: Repository) -> Source:
+    """The files of a git repository, or of a directory in it."""
+    held = work.scratch_tree()
+    commit = await git_tree.fill(work.parts, held, repository, keep=command.keep_git_dir)
+    if command.checksum and (len(command.checksum) < _SHORTEST_ID or not commit.id.startswith(command.checksum)):
+        raise DataLoss(f"expected checksum to match {command.checksum}, got {commit.id}")
+    return Source(held, (), Node(kinds.DIRECTORY, 0o755), b"", whole=True)
 
 
 async def _fetch(work: Work, command: Add, url: str) -> Source:

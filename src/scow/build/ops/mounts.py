@@ -96,7 +96,7 @@ class Mounts:
         if mount not in self._files:
             tree: Tree = self._work.context
             if mount.origin:
-                tree = self._work.tree((await self._others(mount.origin)).chain)
+                tree = await lent(self._work, mount.origin, self._others)
             self._files[mount] = await self._work.run(_subtree, tree, mount.source)
         return self._files[mount]
 
@@ -140,6 +140,11 @@ class Mounts:
             os.fchown(fd, mount.uid or 0, mount.gid or 0)
             os.fchmod(fd, 0o400 if mount.mode is None else mount.mode)
         points.append(MountPoint("bind", target, path, read_only=True))
+
+
+async def lent(work: Work, name: str, others: Others) -> Tree:
+    """The files of a named context, a stage or an image."""
+    return await work.named.tree(name) or work.tree((await others(name)).chain)
 
 
 def _remove(path: str) -> None:

@@ -37,14 +37,23 @@ async def build(
     for output in request.outputs:
         if output.push and not (output.names or request.names):
             raise InvalidArgument("a name is needed for an image that is to be pushed")
-    if request.context:
-        context = engine.builder.uploads.take(request.context, uid)
-    else:
-        context = await engine.builder.receive(archive, request.remote)
+    uploads = engine.builder.uploads
+    sent: dict[str, Nodes] = {}
+    trees: list[Nodes] = []
     try:
-        left = await engine.builder.build(request, context, ContainerRunner(engine), signals.number, tell, deliver)
+        for known_as, id_ in request.sent.items():
+            sent[known_as] = uploads.take(id_, uid)
+            trees.append(sent[known_as])
+        if request.context:
+            context = uploads.take(request.context, uid)
+        else:
+            context = await engine.builder.receive(archive, request.remote)
+        trees.append(context)
+        runner = ContainerRunner(engine)
+        left = await engine.builder.build(request, context, runner, signals.number, tell, deliver, sent)
     finally:
-        await complete(asyncio.to_thread(_give_back, context), "build-context")
+        for tree in trees:
+            await complete(asyncio.to_thread(_give_back, tree), "build-context")
     if left.image is not None:
         tell(Sentence(f"Successfully built {left.image.id.removeprefix('sha256:')[:12]}\n"))
         for name in left.names:

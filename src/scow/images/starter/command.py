@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from scow.errors import Internal, NotFound
 
@@ -31,10 +31,19 @@ def find(program: str, package: str) -> str:
     return path
 
 
-async def run(arguments: Sequence[str], tell: Callable[[str], None], directory: str = "/") -> None:
-    """Run a program to its end; every line that it writes goes to `tell`. CommandFailed has its last lines."""
+async def run(
+    arguments: Sequence[str],
+    tell: Callable[[str], None],
+    directory: str = "/",
+    variables: Mapping[str, str] | None = None,
+) -> None:
+    """Run a program to its end; every line that it writes goes to `tell`. CommandFailed has its last lines.
+
+    `variables` are put to its environment.
+    """
     environment = {"PATH": _PATH, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}
     environment.update({name: os.environ[name] for name in _PASSED if name in os.environ})
+    environment.update(variables or {})
     process = await asyncio.create_subprocess_exec(
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,

@@ -10,6 +10,7 @@ import msgspec
 from scow.api.create import AuthBody
 from scow.api.host_config import Ulimit as WireUlimit
 from scow.api.system import PruneBuilds
+from scow.build import git_address, named
 from scow.build.request import BuildRequest, Finder, RunLimits
 from scow.engine.builds import build as building
 from scow.engine.builds import cache
@@ -25,6 +26,7 @@ from scow.server.docker.outputs import names
 from scow.server.docker.progress import Step, answer
 from scow.server.docker.registry import credentials_of
 
+_UPLOAD = "upload:"
 _EPOCH = "SOURCE_DATE_EPOCH"
 _HUB = "https://index.docker.io/v1/"
 _MAX_HEADER = 1 << 20
@@ -107,12 +109,15 @@ def read(call: Call) -> BuildRequest:
     if call.text("isolation") not in ("", "default"):
         raise InvalidArgument(f'unsupported isolation: "{call.text("isolation")}"')
     remote = call.text("remote")
-    if remote and (not remote.startswith(("http://", "https://")) or remote.partition("#")[0].endswith(".git")):
-        raise Unsupported(f"building from a git repository ({remote}) is not supported by scow yet")
+    if remote and not named.is_remote(remote):
+        raise InvalidArgument(f"invalid remote context: {git_address.redacted(remote)[:200]}")
+    contexts, sent = _contexts(call)
     arguments = _json(call, "buildargs", "build args", dict[str, str | None]) or {}
     return BuildRequest(
         dockerfile=_dockerfile(call.text("dockerfile")),
         context=call.text("context"),
+        contexts=contexts,
+        sent=sent,
         remote=remote,
         names=names(call.texts("t")),
         outputs=outputs.read(_json(call, "outputs", "outputs", list[outputs.Wire]) or ()),
@@ -131,6 +136,19 @@ def read(call: Call) -> BuildRequest:
         secrets=_secrets(call),
         credentials=_credentials(call),
     )
+
+
+def _contexts(call: Call) -> tuple[dict[str, str], dict[str, str]]:
+    """(what names stand for, "" for uploads; the ids of the uploads). `contexts` is a JSON object; an upload is upload:ID."""
+    given: dict[str, str] = _json(call, "contexts", "contexts", dict[str, str]) or {}
+    contexts, sent = {}, {}
+    for name, value in given.items():
+        if value.startswith(_UPLOAD):
+            contexts[name], sent[name] = "", value.removeprefix(_UPLOAD)
+        else:
+            named.check(name, value)
+            contexts[name] = value
+    return contexts, sent
 
 
 def _dockerfile(text: str) -> str:

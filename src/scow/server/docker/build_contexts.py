@@ -1,5 +1,7 @@
 """Contexts ahead of their build: a manifest first, then only the files that are asked for. For scow's own client."""
 
+from dataclasses import replace
+
 import msgspec
 
 from scow.engine.builds import contexts
@@ -29,7 +31,10 @@ async def propose(call: Call) -> None:
             "a context of changed files only is supported by scow on a unix socket, where the user is known"
         )
     manifest = await call.request.read(_LARGEST_MANIFEST)
-    call.send(Proposed(*await contexts.propose(call.engine, build.read(call), uid, call.text("name"), manifest)))
+    request = build.read(call)
+    if call.flag("named"):  # a context beside the main one has no Dockerfile that would tell what of it is needed
+        request = replace(request, dockerfile="")
+    call.send(Proposed(*await contexts.propose(call.engine, request, uid, call.text("name"), manifest)))
 
 
 async def complete(call: Call) -> None:
