@@ -42,6 +42,8 @@ async def gather(work: Work, state: State, command: Add) -> Copied:
             fetched[text] = await _check_out(work, command, repository)
         elif is_url(text):
             fetched[text] = await _fetch(work, command, text)
+    if command.keep_git_dir and not any(source.whole for source in fetched.values()):
+        raise InvalidArgument("ADD --keep-git-dir is for git repositories only")
     if command.checksum and not fetched:
         raise InvalidArgument("checksum requires exactly one remote source")
     return await work.run(_place, work, state, command, fetched)
