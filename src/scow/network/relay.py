@@ -19,6 +19,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from select import EPOLLIN, EPOLLOUT
 
 _CHUNK = 1 << 16
 _PIPE = 1 << 18  # an unprivileged user's pipes have 64 MiB together before the kernel makes them small
@@ -28,6 +29,7 @@ _UDP_IDLE = 90.0
 _UDP_CLIENTS = 1024
 _TCP_SESSIONS = 8192
 _END_AFTER = 10.0
+_LOOK = 5.0
 _NOBODY = 65534
 _HERE = {socket.AF_INET: (0, 8, 8), socket.AF_INET6: (41, 49, 50)}
 """Level, option and message that tell to which of the host's addresses a datagram came."""
@@ -68,7 +70,7 @@ class Way:
 
     def __init__(self, source: socket.socket, sink: socket.socket) -> None:
         self._source, self._sink = source, sink
-        self._pending = memoryview(b"")
+        self._pending = b""
         self._pipe: tuple[int, int] | None = None
         self._piped = 0
         self.ended = False  # the source sends no more, and the sink has been told
@@ -79,34 +81,51 @@ class Way:
         return bool(self._piped or self._pending)
 
     def pump(self) -> None:
-        """OSError when one of the ends is broken."""
-        for _ in range(4):  # then others get their turn
-            try:
-                if not self.waits and not self.ended and not self._read():
-                    self.ended = True
-                    self._sink.shutdown(socket.SHUT_WR)
-                if not self.waits:
-                    return
-                self._send()
-            except BlockingIOError:
-                return
+        """OSError when one of the ends is broken. A message that fits a chunk costs one read and one write: whether there
+        is more is epoll's to say.
+        """
+        try:
+            if self._pipe is None:
+                if self._pending:
+                    self._pending = self._pending[self._sink.send(self._pending) :]
+                elif not self.ended:
+                    self._copy()
+            else:
+                self._move()
+        except BlockingIOError:
+            pass
 
-    def _read(self) -> bool:
-        """False at the end."""
-        if self._pipe is not None:
-            self._piped = os.splice(self._source.fileno(), self._pipe[1], _PIPE, flags=_NOW)
-            return self._piped > 0
-        data = self._source.recv(_CHUNK)
-        self._pending = memoryview(data)
-        if len(data) == _CHUNK:
+    def _copy(self) -> None:
+        size = self._source.recv_into(_buffer)
+        if not size:
+            return self._end()
+        data = _view[:size]
+        sent = 0
+        try:
+            sent = self._sink.send(data)
+        finally:
+            if sent < size:
+                self._pending = bytes(data[sent:])
+        if size == _CHUNK:
             self._lay_pipe()
-        return bool(data)
 
-    def _send(self) -> None:
-        if self._pending:
-            self._pending = self._pending[self._sink.send(self._pending) :]
-        elif self._pipe is not None:
-            self._piped -= os.splice(self._pipe[0], self._sink.fileno(), self._piped, flags=_NOW)
+    def _move(self) -> None:
+        assert self._pipe is not None
+        for _ in range(8):  # then others get their turn
+            if self._pending:
+                self._pending = self._pending[self._sink.send(self._pending) :]
+            elif self._piped:
+                self._piped -= os.splice(self._pipe[0], self._sink.fileno(), self._piped, flags=_NOW)
+            elif self.ended:
+                return
+            else:
+                self._piped = os.splice(self._source.fileno(), self._pipe[1], _PIPE, flags=_NOW)
+                if not self._piped:
+                    return self._end()
+
+    def _end(self) -> None:
+        self.ended = True
+        self._sink.shutdown(socket.SHUT_WR)
 
     def _lay_pipe(self) -> None:
         """None to be had: bytes are copied, as before."""
@@ -121,6 +140,11 @@ class Way:
             os.close(fd)
 
 
+_buffer = bytearray(_CHUNK)
+_view = memoryview(_buffer)
+"""What is read stays here for no longer than until it is sent or kept: there is one thread."""
+
+
 class Stream:
     """One TCP connection and its twin. Half-close is passed on; the twin's refusal is a reset."""
 
@@ -128,6 +152,7 @@ class Stream:
         self._relay = relay
         self._ends = (client, socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
         self._ways = (Way(*self._ends), Way(*reversed(self._ends)))
+        self._watched = [0, 0]  # what epoll knows of each end
         client.setblocking(False)
         for end in self._ends:
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -138,29 +163,48 @@ class Stream:
             pass
         except OSError:
             return self._close(reset=True)
-        relay.loop.watch(self._ends[1].fileno(), select.EPOLLOUT, self._finish_connect)
+        relay.loop.watch(self._ends[1].fileno(), EPOLLOUT, self._finish_connect)
 
     def _finish_connect(self, _events: int) -> None:
-        if self._ends[1].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        target = self._ends[1]
+        if target.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             return self._close(reset=True)
+        self._relay.loop.forget(target.fileno())
         self._arm()
 
     def _arm(self) -> None:
-        for index, end in enumerate(self._ends):
-            events = 0
-            if not self._ways[index].ended and not self._ways[index].waits:
-                events |= select.EPOLLIN
-            if self._ways[1 - index].waits:
-                events |= select.EPOLLOUT
-            self._relay.loop.watch(end.fileno(), events, self._ready)
+        """Tell epoll what is waited for, where that has changed. An end of which nothing is wanted is not watched at all:
+        epoll would tell of its hanging up without a pause.
+        """
+        there, back = self._ways
+        for index, way, other in ((0, there, back), (1, back, there)):
+            events = (0 if way.ended or way.waits else EPOLLIN) | (EPOLLOUT if other.waits else 0)
+            if events == self._watched[index]:
+                continue
+            self._watched[index] = events
+            fd = self._ends[index].fileno()
+            if events:
+                self._relay.loop.watch(fd, events, self._target_ready if index else self._client_ready)
+            else:
+                self._relay.loop.forget(fd)
 
-    def _ready(self, _events: int) -> None:
+    def _client_ready(self, events: int) -> None:
+        self._ready(events, *self._ways)
+
+    def _target_ready(self, events: int) -> None:
+        back, there = self._ways
+        self._ready(events, there, back)
+
+    def _ready(self, events: int, outward: Way, inward: Way) -> None:
+        """Something has happened at the end that `outward` reads from and `inward` writes to."""
         try:
-            for way in self._ways:
-                way.pump()
+            if events != EPOLLOUT:
+                outward.pump()
+            if events != EPOLLIN:
+                inward.pump()
         except OSError:
             return self._close(reset=True)
-        if all(way.ended and not way.waits for way in self._ways):
+        if outward.ended and inward.ended and not outward.waits and not inward.waits:
             return self._close(reset=False)
         self._arm()
 
@@ -185,7 +229,7 @@ class TcpListener:
         self.resume()
 
     def resume(self) -> None:
-        self._relay.loop.watch(self._listener.fileno(), select.EPOLLIN, self._accept)
+        self._relay.loop.watch(self._listener.fileno(), EPOLLIN, self._accept)
 
     def _accept(self, _events: int) -> None:
         if len(self._relay.streams) >= _TCP_SESSIONS:
@@ -220,7 +264,7 @@ class UdpListener:
         listener.setblocking(False)
         self._level, option, self._message = _HERE[listener.family]
         listener.setsockopt(self._level, option, 1)
-        relay.loop.watch(listener.fileno(), select.EPOLLIN, self._from_client)
+        relay.loop.watch(listener.fileno(), EPOLLIN, self._from_client)
 
     def _from_client(self, _events: int) -> None:
         for _ in range(32):
@@ -249,7 +293,7 @@ class UdpListener:
             inside.close()
             raise
         self._last[key] = time.monotonic()
-        self._relay.loop.watch(inside.fileno(), select.EPOLLIN, lambda _events: self._from_container(key, address))
+        self._relay.loop.watch(inside.fileno(), EPOLLIN, lambda _events: self._from_container(key, address))
         self._clients[key] = (inside, b"")
         return inside
 
@@ -294,8 +338,9 @@ class Relay:
         self._listeners: dict[str, TcpListener | UdpListener] = {}
         self._control = control
         self._owner = os.getuid()
+        self._looked = 0.0  # after whether to go on, at what time (monotonic)
         control.setblocking(False)
-        self.loop.watch(control.fileno(), select.EPOLLIN, self._accept)
+        self.loop.watch(control.fileno(), EPOLLIN, self._accept)
 
     def accept_again(self) -> None:
         for listener in list(self.paused):
@@ -311,9 +356,10 @@ class Relay:
         if uid != self._owner:
             peer.close()
             return
-        self.loop.watch(peer.fileno(), select.EPOLLIN, lambda _events: self._serve(peer))
+        self.loop.watch(peer.fileno(), EPOLLIN, lambda _events: self._serve(peer))
 
     def _serve(self, peer: socket.socket) -> None:
+        self._looked = 0.0
         try:
             data, fds, _, _ = socket.recv_fds(peer, _MESSAGE, 253, socket.MSG_DONTWAIT)
             if data:
@@ -351,8 +397,11 @@ class Relay:
     def run(self) -> None:
         idle_since = time.monotonic()
         while True:
-            self.loop.run_once(5.0)
+            self.loop.run_once(_LOOK)
             now = time.monotonic()
+            if now - self._looked < _LOOK:
+                continue  # busy: nothing of the following is urgent
+            self._looked = now
             for listener in self._listeners.values():
                 if isinstance(listener, UdpListener):
                     listener.expire(now)

@@ -2,13 +2,14 @@
 
 import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from scow.network.relay import Relay
+from scow.network.relay import Loop, Relay
 from scow.network.reserve import host_has_ipv6
 
 pytestmark = pytest.mark.skipif(not host_has_ipv6(), reason="this machine has no IPv6")
@@ -81,6 +82,59 @@ def test_streams_with_half_close_in_both_directions(control: Control) -> None:
             while data := client.recv(65536):
                 answer += data
             assert bytes(answer) == b"answer" * 100000
+
+
+@contextlib.contextmanager
+def twins(control: Control) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Both ends of a connection through the relay."""
+    with echo(socket.SOCK_STREAM) as server:
+        port = control.add("tcp", "k", server.getsockname())
+        with socket.create_connection(("::1", port), 5) as client:
+            inside, _ = server.accept()
+            with inside:
+                inside.settimeout(5)
+                yield client, inside
+
+
+def test_bytes_come_as_they_were_sent_whatever_their_number(control: Control) -> None:
+    """Below, at and above what is read at once; with a sink that does not read for a while."""
+    with twins(control) as (client, inside):
+        for size in (1, 65535, 65536, 65537, 10, 1 << 20, 3):
+            for source, sink in ((client, inside), (inside, client)):
+                data = bytes(number % 251 for number in range(size))
+                sender = threading.Thread(target=source.sendall, args=(data,))
+                sender.start()
+                found = bytearray()
+                while len(found) < size:
+                    found += sink.recv(1 << 16)
+                sender.join()
+                assert bytes(found) == data
+
+
+def test_what_only_hangs_keeps_nobody_busy(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An end that has said all and is then torn down, beside one that says nothing: the loop wakes for questions only."""
+    rounds = 0
+    run_once = Loop.run_once
+
+    def counted(loop: Loop, timeout: float) -> None:
+        nonlocal rounds
+        rounds += 1
+        run_once(loop, timeout)
+
+    monkeypatch.setattr(Loop, "run_once", counted)
+    with twins(control) as (client, inside):
+        client.shutdown(socket.SHUT_WR)
+        assert inside.recv(1) == b""
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        before = rounds
+        for _ in range(1000):
+            assert control.ask("list")
+        assert rounds - before <= 1010
+        with pytest.raises(OSError):  # the first byte is taken, a later one is told
+            while True:
+                inside.sendall(b"x")
+                control.ask("list")
 
 
 def test_a_refusal_inside_is_a_reset_outside(control: Control) -> None:
