@@ -99,7 +99,9 @@ async def _check_out(work: Work, command: Add, repository: Repository) -> Source
 
 async def _fetch(work: Work, command: Add, url: str) -> Source:
     """What a URL leads to, as a file of its name; root's alone, as Docker makes it."""
-    name = posixpath.basename(unquote(urlsplit(url).path)) or _DEFAULT_NAME
+    name = posixpath.basename(unquote(urlsplit(url).path))
+    if name in ("", ".", "..") or "\0" in name:
+        name = _DEFAULT_NAME
     held = work.scratch_tree()
     whole = hashlib.sha256()
 

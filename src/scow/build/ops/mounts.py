@@ -111,8 +111,9 @@ class Mounts:
         return f"{directory}/it"
 
     async def _cache(self, mount: Mount, using: AsyncExitStack) -> str:
-        if mount.origin:
-            raise Unsupported("RUN --mount=type=cache,from=… is not supported by scow yet")
+        for key, value in (("from", mount.origin), ("source", mount.source)):
+            if value:
+                raise Unsupported(f"RUN --mount=type=cache,{key}=… is not supported by scow yet")
         mode = 0o755 if mount.mode is None else mount.mode
         used = self._work.mounts.use(
             self._id(mount), mount.sharing or "shared", mode, mount.uid or 0, mount.gid or 0, time.time_ns()
