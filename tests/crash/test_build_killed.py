@@ -1,12 +1,13 @@
 """A build whose daemon is killed: nothing of it is visible, what was finished is in the cache, and nothing runs on."""
 
+import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.harness.clients import await_true
+from tests.harness.clients import ROOT, await_true
 from tests.harness.contexts import build, run
 from tests.harness.engine import Engine
 
@@ -61,3 +62,33 @@ def test_finished_steps_are_cache_hits(fresh_daemon: Engine) -> None:
     killed(engine, 2.0)
     again = build(engine, DOCKERFILE.format(seconds=0), t="b/killed")
     assert again.cached == 2, again.text
+
+
+def test_killed_in_a_verification(fresh_daemon: Engine, tmp_path: Path) -> None:
+    """What was made to be compared belongs to nobody: the next daemon sweeps it."""
+    engine = fresh_daemon
+    (tmp_path / "Dockerfile").write_text(DOCKERFILE.format(seconds=60).replace("sleep 60", "sleep $S"))
+    environment = {"S": "0"}
+    flags = ("--secret", "id=s,env=S")
+    engine.scow("build", "-t", "b/killed", *flags, str(tmp_path), check=True, env=environment)
+    blobs, layers = engine.data_root / "images/blobs/sha256", engine.data_root / "layers"
+    before = {path.name for path in (*blobs.iterdir(), *layers.iterdir())}
+    command = [str(ROOT / "bin/scow"), "-H", engine.host, "build", "--verify", "b/killed", *flags, str(tmp_path)]
+    verifying = subprocess.Popen(command, env={**engine.env, "S": "60"}, stdout=subprocess.PIPE, text=True)
+    assert verifying.stdout is not None
+    for said in verifying.stdout:
+        if said == "slow\n":
+            break
+    assert {path.name for path in (*blobs.iterdir(), *layers.iterdir())} - before
+    engine.kill9()
+    verifying.communicate()
+    assert verifying.returncode == 1
+    engine.start()
+    await_true("no layer is left", lambda: {path.name for path in layers.iterdir()} <= before, 10)
+    await_true(
+        "no blob is left",
+        lambda: {path.name for path in blobs.iterdir()} == before - {path.name for path in layers.iterdir()},
+        10,
+    )
+    again = engine.scow("build", "--verify", "b/killed", *flags, str(tmp_path), env=environment)
+    assert "layer 3: " in again.stdout and "  /2: content\n" in again.stdout
