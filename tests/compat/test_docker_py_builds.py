@@ -130,7 +130,5 @@ def test_what_is_wrong_is_raised(client: docker.DockerClient, tmp_path: Path) ->
     assert caught.value.status_code == 400
     with pytest.raises(APIError, match="Cannot locate specified Dockerfile"):
         built(client, fileobj=io.BytesIO(context({"a": "b"})), custom_context=True)
-    with pytest.raises(APIError, match="squash"):
-        built(client, "FROM busybox\nRUN true\n", squash=True)
     with pytest.raises(BuildError, match="COPY failed"):
         built(client, "FROM busybox\nCOPY no /\n")

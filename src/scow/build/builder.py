@@ -20,6 +20,7 @@ from scow.images.parts import Parts
 from scow.images.pipe import settle, settled
 from scow.metadata.builds import StepRow
 from scow.metadata.database import Database
+from scow.model.transfer import Built
 from scow.oci.platform import host_platform
 
 if TYPE_CHECKING:
@@ -181,6 +182,7 @@ class Builder:
         from scow.build.export import leave
         from scow.build.named import NamedContexts
         from scow.build.solver import Build
+        from scow.build.squash import squashed
         from scow.build.work import Work
 
         reading = self._parts.submit(_read, context, request.dockerfile)
@@ -218,7 +220,11 @@ class Builder:
                 work.hold([*work.verified.chain_ids, *self._parts.catalog.blobs_of(work.verified.id)])
             try:
                 await work.run(_scratch, directory, files)
-                return await leave(work, await Build(work, dockerfile).run(tell), deliver)
+                state = await Build(work, dockerfile).run(tell)
+                if request.squash:
+                    state = await squashed(work, state)
+                    tell(Built(state.image_id))
+                return await leave(work, state, deliver)
             finally:
                 for step in work.steps:
                     await settle(step, lambda _: None)

@@ -76,6 +76,7 @@ class BuildRequest:
     use_cache: bool = True
     anew: frozenset[str] = frozenset()
     cache_from: tuple[str, ...] = ()
+    squash: bool = False
     remove: bool = True
     remove_failed: bool = False
     stamp: int | None = None

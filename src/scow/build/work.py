@@ -34,7 +34,8 @@ class Work:
     """`directory` is for this build's files alone and goes with it. `check_signal` raises for a signal that does not exist.
     `holding` is closed when the build is over, `files` after it, in a thread. `secrets` is a directory in memory that nobody
     else can read. `steps` are done when steps that this build began have ended: another build may wait for one, and needs
-    this one's files. `verified`: the image that this build is compared with; its own layers are `unkept`.
+    this one's files. `verified`: the image that this build is compared with; what nobody counts on of the layers `unkept` goes
+    when it is over.
     """
 
     request: BuildRequest

@@ -70,7 +70,7 @@ _OPTIONS: tuple[Option, ...] = tuple(
             ("secret", "", "list", "", "A secret for RUN --mount=type=secret (id=NAME[,src=FILE|,env=VARIABLE])"),
             ("security-opt", "", "list", "", "Security options of RUN"),
             ("shm-size", "", "bytes", "0", "Size of /dev/shm of RUN"),
-            ("squash", "", "bool", "", ""),
+            ("squash", "", "bool", "", "Make one layer of those on top of the base"),
             ("tag", "t", "list", "", "Name of the image, optionally with a tag (name:tag)"),
             ("target", "", "string", "", "The stage to build"),
             ("ulimit", "", "ulimit", "", "Limits of RUN (name=soft:hard)"),

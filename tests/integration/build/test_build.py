@@ -45,7 +45,6 @@ def test_a_failing_step_says_its_code_and_leaves_no_image(clean: Clients) -> Non
         ("FROM busybox\n", {"dockerfile": "other"}, 500, "Cannot locate specified Dockerfile: other"),
         ("FROM busybox\n", {"target": "no"}, 400, 'target stage "no" could not be found'),
         ("FROM busybox\n", {"shmsize": "x"}, 400, 'strconv.ParseInt: parsing "x": invalid syntax'),
-        ("FROM busybox\n", {"squash": "1"}, 501, "squashing the layers of a build (squash) is not supported by scow"),
         ("FROM scratch\n", {}, 200, "No image was generated. Is your Dockerfile empty?"),
         (
             "FROM busybox\nCOPY no /\n",

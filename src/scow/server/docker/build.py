@@ -32,7 +32,6 @@ _HUB = "https://index.docker.io/v1/"
 _MAX_HEADER = 1 << 20
 _URL_SAFE = str.maketrans("-_", "+/")
 _REFUSED = {
-    "squash": "squashing the layers of a build",
     "session": "a build session",
 }
 
@@ -129,6 +128,7 @@ def read(call: Call) -> BuildRequest:
         use_cache=not call.flag("nocache"),
         anew=frozenset(name.lower() for name in _json(call, "nocachefilter", "no-cache filter", list[str]) or ()),
         cache_from=_lenders(call),
+        squash=call.flag("squash"),
         remove=call.flag("rm", True),
         remove_failed=call.flag("forcerm"),
         stamp=_stamp(arguments.get(_EPOCH)),

@@ -92,7 +92,7 @@ def test_ping(tmp_path: Path) -> None:
         ("GET", "/events?since=10&until=5", 400, "`since` time (10) cannot be after `until` time (5)"),
         ("GET", "/events?since=x", 400, 'strconv.ParseInt: parsing "x": invalid syntax'),
         ("GET", "/system/df?type=nosuch", 400, "unknown object type: nosuch"),
-        ("POST", "/build?squash=1", 501, "squashing the layers of a build (squash) is not supported by scow"),
+        ("POST", "/build?session=x", 501, "a build session (session) is not supported by scow"),
         ("GET", "/plugins/x/json", 404, 'plugin "x" not found'),
         ("GET", "/nodes", 503, NO_MANAGER),
         ("POST", "/swarm/leave", 503, "This node is not part of a swarm"),
