@@ -225,9 +225,10 @@ class ImageStore(Protocol):
     async def untag(self, reference: Reference, image_id: str = "") -> None:
         """Take a name or a repository's digest away, from one image or ("") from all."""
 
-    async def delete(self, image_id: str) -> Sequence[str]:
-        """Delete the config, the manifests and every layer no other image uses; returns the deleted ids (config,
-        chain ids).
+    async def delete(self, image_id: str) -> Sequence[tuple[str, int]]:
+        """Delete the config, the manifests and every layer that nothing uses. Returns what Docker tells as deleted (the
+        config's id, chain ids that no image has any more, the top first), each with the bytes that it made free: none
+        when the build cache or a container still uses the layer.
         """
 
     def layer_sizes(self, image_id: str) -> Sequence[int]:

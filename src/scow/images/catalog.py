@@ -192,6 +192,13 @@ class Catalog:
         """The chain that `owner` counted on until now."""
         return self._pins.pop(owner, ())
 
+    def only_in(self, image_id: str) -> list[str]:
+        """The chain ids of an image that no other image and no container has, the top first."""
+        image = self._images.get(image_id)
+        others = {id_ for other in self._images.values() if other.id != image_id for id_ in other.chain_ids}
+        others.update(*self._pins.values())
+        return [id_ for id_ in reversed(image.chain_ids) if id_ not in others] if image else []
+
     def orphans(self) -> list[str]:
         """Chain ids of the layers that nothing counts on; none while an image is broken, whose layers nobody knows."""
         return [] if self.broken else [layer.chain_id for layer in self._unused_layers(list(self.layers))]

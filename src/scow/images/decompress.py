@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from scow.images.archive.limits import DEFAULT, ArchiveTooLarge, InvalidArchive, Limits
+from scow.images.archive.limits import CUT_OFF, DEFAULT, ArchiveTooLarge, InvalidArchive, Limits
 
 Source = Callable[[], bytes]
 
@@ -115,7 +115,7 @@ class _Gzip:
             return data
         data = self._source()
         if not data:
-            raise InvalidArchive("the gzip data is cut off")
+            raise InvalidArchive(CUT_OFF)
         return data
 
     def _next_member(self) -> bool:
@@ -163,7 +163,7 @@ class _Stdlib:
             elif self._stream.needs_input:
                 data = self._source()
                 if not data:
-                    raise InvalidArchive(f"the {self._name} data is cut off")
+                    raise InvalidArchive(CUT_OFF)
             try:
                 chunk: bytes = self._stream.decompress(data, CHUNK)
             except self._errors as error:

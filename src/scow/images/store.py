@@ -147,8 +147,7 @@ class LocalImageStore:
     async def untag(self, reference: Reference, image_id: str = "") -> None:
         await complete(self._untag(reference, image_id), "untag")
 
-    async def delete(self, image_id: str) -> Sequence[str]:
-        """(config, chain ids from the top): what Docker prints as Deleted."""
+    async def delete(self, image_id: str) -> Sequence[tuple[str, int]]:
         return await complete(self._delete(image_id), "delete")
 
     # Changes are carried through even when the client goes away in the middle.
@@ -161,13 +160,15 @@ class LocalImageStore:
         await self.parts.catalog.untag(reference, image_id)
         await self.parts.export()
 
-    async def _delete(self, image_id: str) -> Sequence[str]:
+    async def _delete(self, image_id: str) -> Sequence[tuple[str, int]]:
+        chain = self.parts.catalog.only_in(image_id)
         layers, garbage = await self.parts.catalog.delete(image_id)
         self.parts.discard(layers)
         for digest in garbage:
             self.parts.blobs.remove(Digest(digest))
         await self.parts.export()
-        return [image_id, *(layer.chain_id for layer in layers)]
+        freed = {layer.chain_id: layer.size for layer in layers}
+        return [(image_id, 0), *((chain_id, freed.get(chain_id, 0)) for chain_id in chain)]
 
     def layer_sizes(self, image_id: str) -> Sequence[int]:
         image = self.parts.catalog.get(image_id)

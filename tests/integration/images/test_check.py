@@ -107,7 +107,7 @@ def test_an_image_that_cannot_be_read_can_be_removed(world: World, name: str) ->
     image_id = unreadable(world, name)
     assert world.store.unreadable(image_id) == world.store.unreadable(image_id[7:]) == image_id
     assert world.store.unreadable(name) == world.store.unreadable(image_id[:20]) == ""
-    assert list(world.run(world.store.delete(image_id))) == [image_id]
+    assert list(world.run(world.store.delete(image_id))) == [(image_id, 0)]
     assert world.store.unreadable(image_id) == "" and world.leftovers()[0] == []
     check(world)
     assert world.leftovers() == ([], []) and problems(world) == []  # its layers, too

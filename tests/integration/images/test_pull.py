@@ -142,13 +142,26 @@ def test_delete_leaves_nothing(world: World, faulty: FaultRegistry) -> None:
     faulty.add("one", Image([BASE]))
     faulty.add("two", Image([BASE, TOP]))
     one, two = (world.pull(f"{faulty.address}/{name}") for name in ("one", "two"))
-    assert world.run(world.store.delete(two.id)) == [two.id, two.chain_ids[1]]
+    assert [name for name, _ in world.run(world.store.delete(two.id))] == [two.id, two.chain_ids[1]]
     assert world.store.resolve(one.id).size == one.size and len(world.leftovers()[1]) == 1
-    assert world.run(world.store.delete(one.id)) == [one.id, one.chain_ids[0]]
+    assert [name for name, _ in world.run(world.store.delete(one.id))] == [one.id, one.chain_ids[0]]
     assert world.leftovers() == ([], []) and world.store.images() == ()
     assert json.loads((world.root / "images/index.json").read_text())["manifests"] == []
     with pytest.raises(NotFound):
         world.run(world.store.delete(one.id))
+
+
+def test_a_deletion_tells_layers_of_the_build_cache_but_none_of_containers(world: World, faulty: FaultRegistry) -> None:
+    faulty.add("one", Image([BASE, TOP]))
+    catalog = world.store.parts.catalog
+    one = world.pull(f"{faulty.address}/one")
+    with catalog.hold(one.chain_ids):
+        below, top = one.chain_ids
+        assert world.run(world.store.delete(one.id)) == [(one.id, 0), (top, 0), (below, 0)]
+        again = world.pull(f"{faulty.address}/one")
+    catalog.pin("container", [below])
+    size = world.store.layer_sizes(again.id)[1]
+    assert world.run(world.store.delete(again.id)) == [(again.id, 0), (top, size)]
 
 
 def test_same_content_at_another_place_shares_the_directory(world: World, faulty: FaultRegistry) -> None:

@@ -216,12 +216,12 @@ class FakeImages:
         image = self.all[image_id]
         self.all[image_id] = replace(image, tags=(*image.tags, reference.familiar))
 
-    async def delete(self, image_id: str) -> Sequence[str]:
+    async def delete(self, image_id: str) -> Sequence[tuple[str, int]]:
         if image_id in self.broken:
             self.broken.remove(image_id)
         else:
             del self.all[image_id]
-        return [image_id]
+        return [(image_id, 0)]
 
 
 class FakeSnapshots:

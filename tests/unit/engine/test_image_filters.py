@@ -1,13 +1,18 @@
 """Filters of images: patterns as Go's path.Match reads them, booleans, wrong values."""
 
 import fnmatch
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scow.engine.images.filters import path_pattern, truth
+from scow.engine.images.query import list_images
 from scow.errors import InvalidArgument
+from tests.unit.engine.doubles import IMAGE, World
+from tests.unit.engine.test_lifecycle import run
 
 
 @pytest.mark.parametrize(
@@ -46,6 +51,18 @@ def test_patterns(pattern: str, name: str, matches: bool) -> None:
 def test_malformed_patterns(pattern: str) -> None:
     with pytest.raises(InvalidArgument, match="syntax error in pattern"):
         path_pattern(pattern)
+
+
+def test_what_got_its_name_later_is_newer_within_a_second(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        for name, created, tagged in (("old", "2026-11-24T03:48:50.6Z", 1), ("new", "2026-11-24T03:48:50Z", 2)):
+            image = replace(IMAGE, id=f"sha256:{name}", tags=(f"{name}:latest",), created=created, tagged_at=tagged)
+            world.images.all[image.id] = image
+        world.images.all.pop(IMAGE.id)
+        for filters, found in (({}, ["new", "old"]), ({"since": ["old"]}, ["new"]), ({"before": ["new"]}, ["old"])):
+            assert [image.tags[0].partition(":")[0] for image in list_images(world.engine, False, filters)] == found
+
+    run(tmp_path, scenario)
 
 
 @given(st.text(alphabet="ab*?x", max_size=12), st.text(alphabet="abx", max_size=12))

@@ -27,11 +27,6 @@ async def prune(engine: Engine, filters: Filters) -> Pruned:
     dangling = truth(filters, "dangling", True)
     until = before_until(engine, filters)
     images = engine.images.images()
-    sizes = {
-        chain_id: size
-        for image in images
-        for chain_id, size in zip(image.chain_ids, engine.images.layer_sizes(image.id), strict=False)
-    }
     removed: list[Removed] = []
     for image in images:
         if not labelled(image, filters) or (until and created_ns(image) > until):
@@ -41,7 +36,7 @@ async def prune(engine: Engine, filters: Filters) -> Pruned:
                 removed += await remove(engine, name)
             except ScowError:  # in use, or gone meanwhile
                 continue
-    freed = sum(sizes.get(item.deleted, 0) for item in removed)
+    freed = sum(item.freed for item in removed)
     if not until and not filters.keys() & {"label", "label!"}:
         freed += await engine.images.forget_downloads()
     engine.events.publish(Event("image", "prune", "", {"reclaimed": str(freed)}, engine.clock()))

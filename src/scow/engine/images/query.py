@@ -49,15 +49,15 @@ def list_images(engine: Engine, all: bool = False, filters: Filters | None = Non
     wanted = dict(filters or {})
     check_names(wanted, _FILTERS)
     dangling = truth(wanted, "dangling", False)
-    since = max((created_ns(engine.images.resolve(value)) for value in wanted.get("since", ())), default=None)
-    before = [created_ns(engine.images.resolve(value)) for value in wanted.get("before", ())]
-    before += [until] if (until := before_until(engine, wanted)) else []
+    since = max((_age(engine.images.resolve(value)) for value in wanted.get("since", ())), default=None)
+    before = [_age(engine.images.resolve(value)) for value in wanted.get("before", ())]
+    before += [(until // 1_000_000_000, 0)] if (until := before_until(engine, wanted)) else []
     patterns = [path_pattern(value) for value in wanted.get("reference", ())]
     parents = {image.parent for image in engine.images.images()}
     found = []
-    for image in sorted(filter(None, map(_shown, engine.images.images())), key=created_ns, reverse=True):
-        created = created_ns(image)
-        if (since is not None and created <= since) or any(created >= limit for limit in before):
+    for image in sorted(filter(None, map(_shown, engine.images.images())), key=_age, reverse=True):
+        age = _age(image)
+        if (since is not None and age <= since) or any(age >= limit for limit in before):
             continue
         if not labelled(image, wanted):
             continue
@@ -72,6 +72,13 @@ def list_images(engine: Engine, all: bool = False, filters: Filters | None = Non
             continue
         found.append(image)
     return found
+
+
+def _age(image: Image) -> tuple[int, int]:
+    """By what images are older or newer: a build's result may have its base's time (in whole seconds), but got its name
+    later.
+    """
+    return created_ns(image) // 1_000_000_000, image.tagged_at
 
 
 def _shown(image: Image) -> Image | None:

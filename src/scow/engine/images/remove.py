@@ -13,10 +13,11 @@ from scow.oci.reference import Reference
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """One line of the answer; one of the two is empty."""
+    """One line of the answer; one of the two texts is empty. `freed` is in bytes."""
 
     untagged: str = ""
     deleted: str = ""
+    freed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ async def _delete(engine: Engine, image: Image, force: bool, prune: bool, quiet:
             raise obstacle.conflict(image.id)
         for reference in _references(image):
             removed += await _untag(engine, image, reference)
-        removed += [Removed(deleted=id_) for id_ in await engine.images.delete(image.id)]
+        removed += [Removed(deleted=id_, freed=size) for id_, size in await engine.images.delete(image.id)]
         _publish(engine, image, "delete")
         parent = next((each for each in engine.images.images() if each.id == image.parent), None)
         if not prune or parent is None:
@@ -114,7 +115,7 @@ async def _remove_unreadable(engine: Engine, image_id: str, force: bool) -> list
     obstacle = _container_obstacle(_users(engine, image_id), force)
     if obstacle is not None:
         raise obstacle.conflict(image_id)
-    removed = [Removed(deleted=id_) for id_ in await engine.images.delete(image_id)]
+    removed = [Removed(deleted=id_, freed=size) for id_, size in await engine.images.delete(image_id)]
     engine.events.publish(Event("image", "delete", image_id, {"name": image_id}, engine.clock()))
     return removed
 

@@ -2,7 +2,7 @@
 
 from zlib import adler32
 
-from scow.images.archive.limits import InvalidArchive, shown
+from scow.images.archive.limits import BAD_HEADER, InvalidArchive, shown
 
 BLOCK = 512
 ZERO = bytes(BLOCK)
@@ -30,14 +30,14 @@ def number(block: bytes, start: int, length: int) -> int:
         try:
             return int(digits, 8)
         except ValueError:
-            raise InvalidArchive(f"invalid number {shown(field)} in a tar header") from None
+            raise InvalidArchive(f"{BAD_HEADER}: the number {shown(field)}") from None
     if field[0] & 0x80:
         return _base256(field)
     text = field.strip(b" \0")
     if not text:
         return 0
     if not _OCTAL.issuperset(text):
-        raise InvalidArchive(f"invalid number {shown(field[:24])} in a tar header")
+        raise InvalidArchive(f"{BAD_HEADER}: the number {shown(field[:24])}")
     return int(text, 8)
 
 
@@ -46,7 +46,7 @@ def _base256(field: bytes) -> int:
         return int.from_bytes(field, "big", signed=True)
     value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
     if value >= 1 << 63:
-        raise InvalidArchive("a number in a tar header does not fit 63 bits")
+        raise InvalidArchive(f"{BAD_HEADER}: a number that does not fit 63 bits")
     return value
 
 

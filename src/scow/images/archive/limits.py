@@ -4,6 +4,11 @@ from dataclasses import dataclass
 
 from scow.errors import DataLoss, ResourceExhausted
 
+CUT_OFF = "unexpected EOF"
+"""Docker's words for an archive or a compressed stream that is cut off."""
+BAD_HEADER = "archive/tar: invalid tar header"
+"""And for what is none."""
+
 
 class InvalidArchive(DataLoss):
     """The bytes are not an archive, or one that could be read in two ways."""

@@ -11,7 +11,7 @@ from scow.images.archive import entry as kinds
 from scow.images.archive import header, pax, sparse
 from scow.images.archive.entry import Entry
 from scow.images.archive.header import BLOCK
-from scow.images.archive.limits import DEFAULT, ArchiveTooLarge, InvalidArchive, Limits, shown
+from scow.images.archive.limits import BAD_HEADER, CUT_OFF, DEFAULT, ArchiveTooLarge, InvalidArchive, Limits, shown
 
 _KINDS = {
     b"0": kinds.FILE,
@@ -87,7 +87,7 @@ class TarReader:
         missing = size - len(parts[0])
         self._position = len(self._chunk)
         while missing:
-            self._refill("the archive is cut off")
+            self._refill(CUT_OFF)
             part = self._chunk[:missing]
             self._position = len(part)
             missing -= len(part)
@@ -98,7 +98,7 @@ class TarReader:
         while size:
             available = len(self._chunk) - self._position
             if not available:
-                self._refill("the archive is cut off")
+                self._refill(CUT_OFF)
                 continue
             step = min(available, size)
             self._position += step
@@ -134,7 +134,7 @@ class TarReader:
                 return None
             self._count()
             if not header.checksum_matches(block):
-                raise InvalidArchive("a tar header has a wrong checksum")
+                raise InvalidArchive(BAD_HEADER)
             flag = block[156:157]
             if flag == b"x":
                 extended = pax.records(self._extension(block))
