@@ -10,6 +10,7 @@ from scow import __version__
 from scow.engine import runtimes
 from scow.engine.context import Engine
 from scow.engine.spec.build import find_init
+from scow.linux.cgroup_support import Support, support
 from scow.model.runtime import NATIVE, Runtime
 
 
@@ -34,7 +35,7 @@ class SystemInfo:
     data_root: str
     storage_driver: str
     backing_filesystem: str
-    cgroup_version: str
+    cgroups: Support
     cgroup_driver: str
     logging_driver: str
     log_drivers: tuple[str, ...]
@@ -62,7 +63,7 @@ async def info(engine: Engine) -> SystemInfo:
     release = _os_release()
     machine = os.uname()
     settings = engine.settings
-    version = cgroup_version()
+    cgroups = support()
     programs = runtimes.known(settings)
     return SystemInfo(
         id=engine.id,
@@ -82,12 +83,12 @@ async def info(engine: Engine) -> SystemInfo:
         data_root=settings.data_root,
         storage_driver="overlay2",
         backing_filesystem=_filesystem(settings.data_root),
-        cgroup_version=version,
+        cgroups=cgroups,
         cgroup_driver="cgroupfs",
         logging_driver=settings.default_log_driver,
         log_drivers=("json-file", "none"),
         security_options=("name=seccomp,profile=builtin", "name=cgroupns"),
-        warnings=_warnings(),
+        warnings=_warnings(cgroups),
         insecure_registries=settings.insecure_registries,
         registry_mirrors=settings.registry_mirrors,
         labels=settings.labels,
@@ -103,14 +104,20 @@ async def info(engine: Engine) -> SystemInfo:
     )
 
 
-def cgroup_version() -> str:
-    """ "2" when the unified hierarchy is mounted at /sys/fs/cgroup, else "1"."""
-    return "2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "1"
-
-
-def _warnings() -> tuple[str, ...]:
+def _warnings(cgroups: Support) -> tuple[str, ...]:
+    missing = {
+        "memory limit": cgroups.memory,
+        "swap limit": cgroups.swap,
+        "cpu cfs quota": cgroups.cpu_quota,
+        "cpu cfs period": cgroups.cpu_quota,
+        "cpu shares": cgroups.cpu_shares,
+        "cpuset": cgroups.cpuset,
+    }
+    found = [f"WARNING: No {what} support" for what, there in missing.items() if not there]
     with open("/proc/sys/net/ipv4/ip_forward", encoding="ascii") as stream:
-        return ("WARNING: IPv4 forwarding is disabled",) if stream.read().strip() == "0" else ()
+        if stream.read().strip() == "0":
+            found.append("WARNING: IPv4 forwarding is disabled")
+    return tuple(found)
 
 
 def _os_release() -> dict[str, str]:

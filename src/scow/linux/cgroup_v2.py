@@ -116,11 +116,18 @@ class CgroupV2:
 
     def _limit_io(self, blkio: Mapping[str, Any]) -> None:
         if blkio.get("weight"):
-            weight = 1 + (int(blkio["weight"]) - 10) * 9999 // 990
-            self._set("io.weight", f"default {weight}", "block IO weight")
+            self._set_io_weight(int(blkio["weight"]))
         for key, word in _THROTTLES.items():
             for device in blkio.get(key) or ():
                 self._set("io.max", f"{device['major']}:{device['minor']} {word}={device['rate']}", key)
+
+    def _set_io_weight(self, weight: int) -> None:
+        """The spec's range, 10 to 1000, is that of the BFQ scheduler; the cost model's is 1 to 10000."""
+        for name, value in (("io.bfq.weight", weight), ("io.weight", 1 + (weight - 10) * 9999 // 990)):
+            if os.path.exists(f"{self._place}/{name}"):
+                cgroup_files.write(self._place, name, f"default {value}", "block IO weight")
+                return
+        raise Unsupported(f"cannot set the block IO weight to {weight}: the kernel has no such control")
 
     def _restrict_devices(self, devices: Any) -> None:
         rules = device_rules.from_spec(devices)

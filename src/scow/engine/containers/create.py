@@ -10,6 +10,7 @@ from scow.engine.containers import files, happenings, mounting, names, validate
 from scow.engine.context import Engine
 from scow.engine.networks import links, wishes
 from scow.errors import Conflict, InvalidArgument, NotFound
+from scow.linux.cgroup_support import accounts_swap
 from scow.model import health
 from scow.model.container import Container, ContainerConfig, HostConfig, LogConfig, Resources, RestartPolicy, Status
 from scow.model.event import Event
@@ -99,7 +100,7 @@ async def _make(
     for volume in made:
         engine.events.publish(Event("volume", "create", volume.name, {"driver": "local"}, engine.clock()))
     happenings.publish(engine, entry.container, "create")
-    return Created(container_id, _warnings(host, image, request.platform))
+    return Created(container_id, _warnings(request, host, image))
 
 
 def defaults(engine: Engine, host: HostConfig) -> HostConfig:
@@ -124,8 +125,12 @@ def defaults(engine: Engine, host: HostConfig) -> HostConfig:
 
 
 def _with_swap(limits: Resources) -> Resources:
-    """As much swap as memory, unless something else was asked for: it is the container's own from now on."""
-    return replace(limits, memory_swap=limits.memory * 2) if limits.memory > 0 == limits.memory_swap else limits
+    """As much swap as memory, unless something else was asked for: it is the container's own from now on. No limit where
+    the kernel has none.
+    """
+    if limits.memory <= 0 or limits.memory_swap != 0:
+        return limits
+    return replace(limits, memory_swap=limits.memory * 2 if accounts_swap() else -1)
 
 
 def _image(engine: Engine, request: CreateRequest) -> Image:
@@ -226,10 +231,15 @@ def _take_name(engine: Engine, wanted: str, container_id: str) -> str:
     return container_id[:12]
 
 
-def _warnings(host: HostConfig, image: Image, platform: str) -> tuple[str, ...]:
+def _warnings(request: CreateRequest, host: HostConfig, image: Image) -> tuple[str, ...]:
     warnings = []
+    if host.resources.memory_swap == -1 and request.host.resources.memory_swap != -1:
+        warnings.append(
+            "Your kernel does not support swap limit capabilities or the cgroup is not mounted. "
+            "Memory limited without swap."
+        )
     here = host_platform()
-    if not platform and image.architecture and here.runs(image.platform) is None:
+    if not request.platform and image.architecture and here.runs(image.platform) is None:
         warnings.append(
             f"The requested image's platform ({image.platform}) does not match the detected host platform ({here}) and "
             "no specific platform was requested"

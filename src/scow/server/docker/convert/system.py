@@ -70,7 +70,7 @@ def _runtimes(info: SystemInfo) -> dict[str, wire.Runtime]:
 
 def show_info(info: SystemInfo) -> wire.Info:
     """GET /info."""
-    old_cgroups = info.cgroup_version == "1"
+    cgroups = info.cgroups
     commit = wire.Commit("", "")
     runc = str((info.runtime_features.get("runc", {}).get("annotations") or {}).get(_RUNC_COMMIT, ""))
     return wire.Info(
@@ -83,25 +83,25 @@ def show_info(info: SystemInfo) -> wire.Info:
         Driver=info.storage_driver,
         DriverStatus=[["Backing Filesystem", info.backing_filesystem], ["Supports d_type", "true"]],
         Plugins=wire.PluginLists(["local"], ["bridge", "host", "macvlan", "null"], None, list(info.log_drivers)),
-        MemoryLimit=True,
-        SwapLimit=True,
-        KernelMemoryTCP=False if old_cgroups else UNSET,
-        CpuCfsPeriod=True,
-        CpuCfsQuota=True,
-        CPUShares=True,
-        CPUSet=True,
-        PidsLimit=True,
+        MemoryLimit=cgroups.memory,
+        SwapLimit=cgroups.swap,
+        KernelMemoryTCP=False if cgroups.version == 1 else UNSET,
+        CpuCfsPeriod=cgroups.cpu_quota,
+        CpuCfsQuota=cgroups.cpu_quota,
+        CPUShares=cgroups.cpu_shares,
+        CPUSet=cgroups.cpuset,
+        PidsLimit=cgroups.pids,
         IPv4Forwarding=not any("IPv4 forwarding" in warning for warning in info.warnings),
         BridgeNfIptables=True,
         BridgeNfIp6tables=True,
         Debug=info.debug,
         NFd=info.file_descriptors,
-        OomKillDisable=old_cgroups,
+        OomKillDisable=cgroups.oom_kill_disable,
         NGoroutines=0,
         SystemTime=rfc3339(info.system_time),
         LoggingDriver=info.logging_driver,
         CgroupDriver=info.cgroup_driver,
-        CgroupVersion=info.cgroup_version,
+        CgroupVersion=str(cgroups.version),
         NEventsListener=info.event_listeners,
         KernelVersion=info.kernel,
         OperatingSystem=info.operating_system,
