@@ -13,6 +13,7 @@ import pytest
 from tests.harness import registry as registries
 from tests.harness.clients import Clients
 from tests.harness.engine import Engine
+from tests.harness.programs import ps_works
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,13 @@ def needs_nftables() -> None:
     """Ask for this in a test that publishes ports or makes tables: it is skipped where the kernel has no nftables."""
     if not nftables():
         pytest.skip("the kernel of this machine has no nftables (ip and inet tables)")
+
+
+@pytest.fixture(scope="session")
+def needs_ps() -> None:
+    """Ask for this in a test of `top`: it is skipped where the machine's own ps fails, which `top` executes."""
+    if not ps_works():
+        pytest.skip("ps -ef fails on this machine")
 
 
 @cache

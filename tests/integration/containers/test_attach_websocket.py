@@ -4,7 +4,8 @@ import socket
 import struct
 from urllib.parse import urlencode
 
-from tests.harness.clients import Clients
+from tests.harness import streams
+from tests.harness.clients import Clients, await_true
 from tests.harness.engine import Engine
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -65,6 +66,7 @@ class WebSocket:
 
 def test_a_conversation(clean: Clients) -> None:
     clean.launch("c1", Cmd=["sh", "-c", "echo before; cat; echo done >&2"], OpenStdin=True, StdinOnce=True)
+    await_true("its first words", lambda: streams.logs(clean, "c1")[0])  # what comes between log and stream is lost
     peer = WebSocket(clean, "c1", stream=1, stdin=1, stdout=1, stderr=1, logs=1)
     assert peer.status == 101 and b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in peer.head
     assert peer.until(b"before\n") == b"before\n"  # plain: no headers of Docker's

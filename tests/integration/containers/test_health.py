@@ -65,6 +65,7 @@ def test_a_life_of_checks(clean: Clients) -> None:
     assert seen[at - 3 : at] == [f"exec_create: {command}", f"exec_start: {command}", "exec_die"]
 
 
+@pytest.mark.usefixtures("needs_ps")
 def test_a_check_that_hangs_is_ended_with_what_it_started(clean: Clients) -> None:
     hangs = check("CMD-SHELL", "echo hi; sleep 1234; echo never", Timeout=100 * MS, Retries=1)
     clean.launch("h1", Cmd=["sleep", "60"], Healthcheck=hangs)
@@ -113,7 +114,7 @@ def test_health_survives_the_daemon(fresh_daemon: Engine) -> None:
 
 def test_a_frozen_container_piles_up_no_checks(scratch: Engine) -> None:
     """It is frozen behind the daemon's back: checks time out one after the other and only one is ever there."""
-    slow = check("CMD", "true", Timeout=50 * MS, Retries=1)
+    slow = check("CMD", "true", Timeout=SECOND, Retries=1)
     identity = scratch.launch("h1", Cmd=["sleep", "60"], Healthcheck=slow)
     becomes(scratch, "h1", "healthy")
     place = next(p for p in (Path("/sys/fs/cgroup/freezer"), Path("/sys/fs/cgroup")) if p.is_dir())

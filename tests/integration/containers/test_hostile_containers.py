@@ -10,6 +10,7 @@ import pytest
 
 from tests.harness.clients import Clients, await_true
 from tests.harness.engine import Engine
+from tests.harness.programs import ps_works
 
 
 def run(clients: Clients, script: str, **config: object) -> str:
@@ -39,9 +40,10 @@ def test_cve_2022_1227_no_helper_comes_out_of_the_container(clean: Clients) -> N
         clean, "c1", *((f"{place}/{name}", decoy) for place in ("evil", "usr/bin") for name in ("ps", "nsenter", "du"))
     )
     clean.start_container("c1")
-    for path in ("top", "stats?stream=0&one-shot=1", "changes", "json?size=1"):
+    for path in ("stats?stream=0&one-shot=1", "changes", "json?size=1"):
         assert clean.api("GET", f"/containers/c1/{path}").status == 200
-    assert clean.api("GET", "/containers/c1/top").json()["Processes"][0][-1] == "sleep 600"
+    top = clean.api("GET", "/containers/c1/top")
+    assert top.json()["Processes"][0][-1] == "sleep 600" if ps_works() else top.status == 400
     assert clean.api("HEAD", "/containers/c1/archive", query={"path": "/ran"}).status == 404
 
 

@@ -34,7 +34,7 @@ def test_the_first_process(clean: Clients) -> None:
 def test_a_child_while_the_container_goes_on(clean: Clients) -> None:
     since = time.time()
     clean.launch(
-        "c1", Cmd=["sh", "-c", "tail /dev/zero; trap 'exit 0' TERM; while :; do sleep 0.05; done"], HostConfig=SMALL
+        "c1", Cmd=["sh", "-c", "trap 'exit 0' TERM; tail /dev/zero; while :; do sleep 0.05; done"], HostConfig=SMALL
     )
     await_true("the kill", lambda: killed(clean, "c1"))
     assert clean.inspect("c1")["State"]["Running"]

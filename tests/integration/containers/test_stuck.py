@@ -12,6 +12,7 @@ import pytest
 
 from tests.harness.clients import Clients, await_true
 from tests.harness.engine import Engine
+from tests.harness.programs import ps_works
 
 QUESTIONS = (
     "/containers/json?all=1&size=1", "/containers/stuck/json?size=1", "/info", "/system/df", "/containers/stuck/top",
@@ -75,7 +76,8 @@ def launch(clients: Clients) -> None:
 
 def everything_else_goes_on(clients: Clients) -> None:
     for question in QUESTIONS:
-        assert clients.api("GET", question, timeout=PATIENCE).status == 200, question
+        status = clients.api("GET", question, timeout=PATIENCE).status
+        assert status == (200 if ps_works() or not question.endswith("/top") else 400), question
     clients.create("other", Cmd=["true"])
     assert clients.api("POST", "/containers/other/start", timeout=PATIENCE).status == 204
     assert clients.wait("other", timeout=PATIENCE) == 0

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from scow.linux.cgroup_support import support
 from tests.harness.clients import Clients, await_true
 from tests.harness.engine import Engine
 
 MB = 1 << 20
-V2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+V2 = support().version == 2
 FILES = {
     "memory": "memory.max" if V2 else "memory/{}/memory.limit_in_bytes",
     "pids": "pids.max" if V2 else "pids/{}/pids.max",
@@ -36,10 +37,10 @@ def change(clients: Clients, name: str, **body: Any) -> Any:
 
 def test_limits_of_a_running_container(clean: Clients) -> None:
     clean.launch("c1", Cmd=["sleep", "60"], HostConfig={"Memory": 64 * MB, "PidsLimit": 50})
-    answer = change(clean, "c1", Memory=200 * MB, MemorySwap=400 * MB, PidsLimit=20, CpusetCpus="0", NanoCpus=5 * 10**8)
+    answer = change(clean, "c1", Memory=200 * MB, MemorySwap=400 * MB, PidsLimit=20, NanoCpus=5 * 10**8)
     assert (answer.status, answer.json()) == (200, {"Warnings": None})
     assert limit(clean, "c1", "memory") == str(200 * MB) and limit(clean, "c1", "pids") == "20"
-    assert limit(clean, "c1", "cpuset") == "0" and limit(clean, "c1", "quota") == "50000"
+    assert limit(clean, "c1", "quota") == "50000"
     assert change(clean, "c1", Memory=100 * MB, MemorySwap=100 * MB).status == 200  # and down again
     assert limit(clean, "c1", "memory") == str(100 * MB)
     assert change(clean, "c1", PidsLimit=-1).status == 200
@@ -48,6 +49,22 @@ def test_limits_of_a_running_container(clean: Clients) -> None:
     assert limit(clean, "c1", "memory") == str(100 * MB)
     shown = clean.inspect("c1")["HostConfig"]
     assert (shown["Memory"], shown["MemorySwap"], shown["NanoCpus"]) == (100 * MB, 100 * MB, 5 * 10**8)
+
+
+@pytest.mark.skipif(not support().cpuset, reason="the kernel has no cpuset controller")
+def test_the_processors_of_a_running_container(clean: Clients) -> None:
+    clean.launch("c1", Cmd=["sleep", "60"])
+    assert change(clean, "c1", CpusetCpus="0").json() == {"Warnings": None}
+    assert limit(clean, "c1", "cpuset") == "0"
+
+
+@pytest.mark.skipif(support().cpuset, reason="the kernel has the cpuset controller")
+def test_processors_cannot_be_chosen_without_the_controller(clean: Clients) -> None:
+    clean.launch("c1", Cmd=["sleep", "60"], HostConfig={"CpuShares": 512})
+    answer = change(clean, "c1", CpusetCpus="0", CpuShares=1024)
+    assert answer.status == 501 and "the cpuset cgroup controller is not available" in answer.message
+    shown = clean.inspect("c1")["HostConfig"]
+    assert (shown["CpusetCpus"], shown["CpuShares"]) == ("", 512)
 
 
 def test_fields_that_cannot_be_changed_are_refused_by_name(scratch: Engine) -> None:
