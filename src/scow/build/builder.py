@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scow.background import complete
+from scow.build.agents import Agent, Agents
 from scow.build.context_store import ContextStore
 from scow.build.mount_store import MountStore
 from scow.build.request import BuildRequest, Deliver, Images, Runner, Tell
@@ -66,6 +67,7 @@ class Builder:
         self.contexts = ContextStore(places.contexts)
         self.contexts.sweep()
         self.uploads = Uploads()
+        self.agents = Agents()
         shutil.rmtree(places.secrets, ignore_errors=True)
         os.makedirs(places.secrets, 0o700)
 
@@ -177,6 +179,7 @@ class Builder:
         tell: Tell,
         deliver: Deliver,
         sent: Mapping[str, "Nodes"],
+        agents: Mapping[str, Agent],
     ) -> "Left":
         """Build, and leave what is asked for. Errors before the first word to `tell` are the request's."""
         from scow.build.export import leave
@@ -212,6 +215,7 @@ class Builder:
                 files,
                 self.mounts,
                 NamedContexts(request.contexts, sent, fetch),
+                agents,
                 self._places.secrets,
                 verified=self._images.resolve(request.verify) if request.verify else None,
                 unkept=unkept,

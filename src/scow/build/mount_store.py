@@ -11,7 +11,7 @@ import secrets
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -44,11 +44,16 @@ class MountStore:
         self._making = threading.Lock()
 
     @asynccontextmanager
-    async def use(self, id_: str, sharing: str, mode: int, uid: int, gid: int, now: int) -> Any:
-        """The directory while somebody uses it. `locked` waits for the others; `private` has one of its own meanwhile."""
+    async def use(
+        self, id_: str, sharing: str, mode: int, uid: int, gid: int, now: int, fill: Callable[[], str] | None = None
+    ) -> Any:
+        """The directory while somebody uses it. `locked` waits for the others; `private` has one of its own meanwhile.
+
+        `fill` gives (in a thread) a directory whose files a new one begins with.
+        """
 
         async def made(path: str) -> str:
-            return await asyncio.to_thread(self._make, path, id_, mode, uid, gid, now)
+            return await asyncio.to_thread(self._make, path, id_, mode, uid, gid, now, fill)
 
         name = hashlib.sha256(id_.encode("utf-8", "surrogateescape")).hexdigest()
         if sharing == "private" and self._users[name]:
@@ -69,15 +74,22 @@ class MountStore:
             if lock is not None:
                 lock.release()
 
-    def _make(self, path: str, id_: str, mode: int, uid: int, gid: int, now: int) -> str:
+    def _make(
+        self, path: str, id_: str, mode: int, uid: int, gid: int, now: int, fill: Callable[[], str] | None
+    ) -> str:
         """The directory to mount, made when it is not there. One at a time: two steps may want a new one."""
         data = f"{path}/data"
         with self._making:
             if not os.path.exists(f"{path}/about"):
-                os.makedirs(data, exist_ok=True)
+                shutil.rmtree(data, ignore_errors=True)
+                os.makedirs(path, exist_ok=True)
+                if fill is None:
+                    os.mkdir(data)
+                else:
+                    shutil.move(fill(), data)
                 os.chown(data, uid, gid)
                 os.chmod(data, mode)
-                write_file(f"{path}/about", json.dumps({"id": id_, "made_at": now}).encode())
+                write_file(f"{path}/about", json.dumps({"id": id_.partition("\0")[0], "made_at": now}).encode())
             os.utime(f"{path}/about", ns=(now, now))
         return data
 

@@ -50,6 +50,7 @@ class BuildRequest:
     the id of an upload that is it.
 
     `contexts`: what more names stand for (see NamedContexts); `sent`: ids of the uploads among them.
+    `agents`: ids of the connections to ssh agents, by the names that RUN --mount=type=ssh gives.
 
     `anew`: names or numbers of stages that are built without the cache.
 
@@ -65,6 +66,7 @@ class BuildRequest:
     context: str = ""
     contexts: Mapping[str, str] = field(default_factory=dict)
     sent: Mapping[str, str] = field(default_factory=dict)
+    agents: Mapping[str, str] = field(default_factory=dict, repr=False)
     remote: str = ""
     names: tuple[Reference, ...] = ()
     outputs: tuple[Output, ...] = ()

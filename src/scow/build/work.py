@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any, ParamSpec, TypeVar
 
+from scow.build.agents import Agent
 from scow.build.cache import Step, StepCache
 from scow.build.context import Context
 from scow.build.layers import Layer, make
@@ -50,6 +51,7 @@ class Work:
     files: ExitStack
     mounts: MountStore
     named: NamedContexts
+    agents: Mapping[str, Agent]
     secrets: str
     lenders: list[Lender] = field(default_factory=list)
     steps: list["asyncio.Future[None]"] = field(default_factory=list)

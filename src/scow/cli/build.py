@@ -6,6 +6,7 @@ import binascii
 import os
 
 from scow.cli import build_buildx, build_outputs, build_verify
+from scow.cli.build_ssh import Lent
 from scow.cli.command import Command, Exit, environment
 from scow.cli.output import warn, write_all
 from scow.cli.progress import ProgressError
@@ -70,6 +71,7 @@ _OPTIONS: tuple[Option, ...] = tuple(
             ("secret", "", "list", "", "A secret for RUN --mount=type=secret (id=NAME[,src=FILE|,env=VARIABLE])"),
             ("security-opt", "", "list", "", "Security options of RUN"),
             ("shm-size", "", "bytes", "0", "Size of /dev/shm of RUN"),
+            ("ssh", "", "list", "", "An ssh agent for RUN --mount=type=ssh (default, or ID=SOCKET, or ID=KEY[,KEY])"),
             ("squash", "", "bool", "", "Make one layer of those on top of the base"),
             ("tag", "t", "list", "", "Name of the image, optionally with a tag (name:tag)"),
             ("target", "", "string", "", "The stage to build"),
@@ -97,20 +99,29 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
     build_buildx.check(flags)
     if flags.on("check") or flags.text("call") != "build":
         return _check(session, flags, args[0])
+    lent = Lent(flags.items("ssh"))
+    try:
+        return _run(session, flags, args[0], quiet, lent)
+    finally:
+        lent.close()
+
+
+def _run(session: Session, flags: Flags, given: str, quiet: bool, lent: Lent) -> int:
     wanted = _outputs(flags)
     out = 2 if flags.text("format") else build_outputs.progress_descriptor(wanted)
-    source, dockerfile, size, sync = _context(session, flags, args[0])
+    source, dockerfile, size, sync = _context(session, flags, given)
     if flags.on("compress"):
         source = _compressed(source)
     params = _parameters(session, flags, quiet) + build_outputs.parameter(wanted) + build_buildx.parameters(flags)
     params.append(("dockerfile", dockerfile))
-    if _is_remote(args[0]):
-        params.append(("remote", args[0]))
+    if _is_remote(given):
+        params.append(("remote", given))
     verify = flags.text("verify")
     if verify:
         params.append(("image", verify))
     headers = [("Content-Type", "application/x-tar"), *_credentials(session), *_secrets(flags.items("secret"))]
     try:
+        params += lent.open(session.client)
         params += _named_contexts(session, flags.items("build-context"))
         id_ = sync.run(params) if sync is not None else None
         if sync is not None and id_ is not None:
@@ -118,7 +129,7 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
             params.append(("context", id_))
         response = upload(session.client, "POST", build_verify.PATH if verify else "/build", params, source, headers)
     except ApiError as error:
-        raise Exit(1, f"{_place(flags, args[0])}{error}") from None
+        raise Exit(1, f"{_place(flags, given)}{error}") from None
     if not quiet and size is not None:
         write_all(out, f"Sending build context to Docker daemon  {human_size(size(), 4)}\n".encode())
     received = build_outputs.Received(response, wanted) if any(one.place for one in wanted) else None

@@ -11,7 +11,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
+from scow.build.agents import listening
 from scow.build.files import Files, Ownership
 from scow.build.frontend.commands import Mount, Run
 from scow.build.state import State
@@ -23,6 +25,8 @@ from scow.model.mounts import MountPoint
 
 Others = Callable[[str], Awaitable[State]]
 _SECRETS = "/run/secrets"
+_AGENTS = "/run/buildkit/ssh_agent"
+_DEFAULT = "default"
 _FORBIDDEN = ("/", "/proc", "/sys", "/dev")
 
 
@@ -53,10 +57,10 @@ class Mounts:
             if mount.kind == "bind":
                 files = await self._gather(mount)
                 what = (*what, await self._work.run(files.digest))
-            elif mount.kind in ("cache", "secret"):
+            elif mount.kind in ("cache", "secret", "ssh"):
                 what = (*what, self._id(mount), mount.mode, mount.uid, mount.gid)
-            elif mount.kind != "tmpfs":
-                raise Unsupported(f"RUN --mount=type={mount.kind} is not supported by scow yet")
+                if mount.kind == "cache" and mount.origin:
+                    what = (*what, await self._work.run((await self._gather(mount)).digest))
             found.append(what)
         return tuple(found)
 
@@ -74,6 +78,8 @@ class Mounts:
                 points.append(MountPoint("bind", target, source, read_only=mount.readonly))
             elif mount.kind == "cache":
                 points.append(MountPoint("bind", target, await self._cache(mount, using), read_only=mount.readonly))
+            elif mount.kind == "ssh":
+                await self._agent(mount, target, points, environment, using)
             else:
                 self._secret(mount, target, points, environment, using)
         return Attached(tuple(points), tuple(environment))
@@ -81,11 +87,14 @@ class Mounts:
     def _id(self, mount: Mount) -> str:
         if mount.kind == "secret":
             return mount.id or mount.source or posixpath.basename(mount.target)
-        return mount.id or self._target(mount)
+        return mount.id or (_DEFAULT if mount.kind == "ssh" else self._target(mount))
 
     def _target(self, mount: Mount) -> str:
         if mount.kind == "secret" and not mount.target:
             return f"{_SECRETS}/{self._id(mount)}"
+        if mount.kind == "ssh" and not mount.target:
+            agents = [one for one in self._mounts if one.kind == "ssh" and not one.target]
+            return f"{_AGENTS}.{next(at for at, one in enumerate(agents) if one is mount)}"
         path = "/" + posixpath.normpath(posixpath.join("/", self._state.config.working_dir, mount.target)).lstrip("/")
         if path in _FORBIDDEN:
             raise InvalidArgument(f"invalid mount target {mount.target!r} of RUN --mount=type={mount.kind}")
@@ -111,15 +120,33 @@ class Mounts:
         return f"{directory}/it"
 
     async def _cache(self, mount: Mount, using: AsyncExitStack) -> str:
-        for key, value in (("from", mount.origin), ("source", mount.source)):
-            if value:
-                raise Unsupported(f"RUN --mount=type=cache,{key}=… is not supported by scow yet")
+        if mount.source and not mount.origin:
+            raise Unsupported("RUN --mount=type=cache,source=… without from is not supported by scow")
         mode = 0o755 if mount.mode is None else mount.mode
+        id_, fill = self._id(mount), None
+        if mount.origin:  # what it begins with: another one for other files
+            files = await self._gather(mount)
+            id_ += f"\0{await self._work.run(files.digest)}"
+            fill = partial(self._copy, mount)
         used = self._work.mounts.use(
-            self._id(mount), mount.sharing or "shared", mode, mount.uid or 0, mount.gid or 0, time.time_ns()
+            id_, mount.sharing or "shared", mode, mount.uid or 0, mount.gid or 0, time.time_ns(), fill
         )
         path: str = await using.enter_async_context(used)
         return path
+
+    async def _agent(
+        self, mount: Mount, target: str, points: list[MountPoint], environment: list[str], using: AsyncExitStack
+    ) -> None:
+        agent = self._work.agents.get(self._id(mount))
+        if agent is None:
+            if mount.required:
+                raise NotFound(f"unset ssh forward key {self._id(mount)}")
+            return
+        mode = 0o600 if mount.mode is None else mount.mode
+        way = listening(agent, self._work.secrets, mode, mount.uid or 0, mount.gid or 0)
+        points.append(MountPoint("bind", target, await using.enter_async_context(way)))
+        if not any(variable.startswith("SSH_AUTH_SOCK=") for variable in environment):
+            environment.append(f"SSH_AUTH_SOCK={target}")
 
     def _secret(
         self, mount: Mount, target: str, points: list[MountPoint], environment: list[str], using: AsyncExitStack

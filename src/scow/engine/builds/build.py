@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from scow.background import complete
+from scow.build.agents import Agent
 from scow.build.nodes import Nodes
 from scow.build.request import BuildRequest, Deliver, Tell
 from scow.engine.builds.runner import ContainerRunner
@@ -40,7 +41,10 @@ async def build(
     uploads = engine.builder.uploads
     sent: dict[str, Nodes] = {}
     trees: list[Nodes] = []
+    agents: dict[str, Agent] = {}
     try:
+        for known_as, id_ in request.agents.items():
+            agents[known_as] = engine.builder.agents.take(id_, uid)
         for known_as, id_ in request.sent.items():
             sent[known_as] = uploads.take(id_, uid)
             trees.append(sent[known_as])
@@ -50,8 +54,10 @@ async def build(
             context = await engine.builder.receive(archive, request.remote)
         trees.append(context)
         runner = ContainerRunner(engine)
-        left = await engine.builder.build(request, context, runner, signals.number, tell, deliver, sent)
+        left = await engine.builder.build(request, context, runner, signals.number, tell, deliver, sent, agents)
     finally:
+        for agent in agents.values():
+            agent.sock.close()
         for tree in trees:
             await complete(asyncio.to_thread(_give_back, tree), "build-context")
     if left.image is not None:

@@ -134,6 +134,7 @@ def read(call: Call) -> BuildRequest:
         stamp=_stamp(arguments.get(_EPOCH)),
         limits=_limits(call),
         secrets=_secrets(call),
+        agents=_json(call, "ssh", "ssh agents", dict[str, str]) or {},
         credentials=_credentials(call),
     )
 

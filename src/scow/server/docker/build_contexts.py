@@ -1,4 +1,4 @@
-"""Contexts ahead of their build: a manifest first, then only the files that are asked for. For scow's own client."""
+"""What comes ahead of a build from scow's own client: contexts (a manifest, then the files that are asked for), ssh agents."""
 
 from dataclasses import replace
 
@@ -8,6 +8,7 @@ from scow.engine.builds import contexts
 from scow.errors import Unsupported
 from scow.server.docker import build
 from scow.server.docker.call import Call
+from scow.server.docker.hijack import upgrade
 
 _LARGEST_MANIFEST = 256 << 20
 _ARCHIVE = "application/x-tar"
@@ -35,6 +36,14 @@ async def propose(call: Call) -> None:
     if call.flag("named"):  # a context beside the main one has no Dockerfile that would tell what of it is needed
         request = replace(request, dockerfile="")
     call.send(Proposed(*await contexts.propose(call.engine, request, uid, call.text("name"), manifest)))
+
+
+async def agent(call: Call) -> None:
+    """POST /scow/build/agents: the connection becomes the way to the client's ssh agent (build/agents.py)."""
+    id_, uid = call.text("id"), call.request.peer_uid
+    call.engine.builder.agents.check(id_)
+    sock, _ = await upgrade(call, tty=True)
+    call.engine.builder.agents.add(id_, sock, uid)
 
 
 async def complete(call: Call) -> None:

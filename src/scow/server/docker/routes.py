@@ -99,6 +99,7 @@ ROUTES: dict[str, Handler] = {
     "POST /scow/build/contexts": build_contexts.propose,
     "POST /scow/build/contexts/files": build_contexts.complete,
     "POST /scow/build/verify": verify.verify,
+    "POST /scow/build/agents": build_contexts.agent,
     "POST /scow/images/bootstrap": images.bootstrap,
     "GET /scow/registry/manifest": registry.manifest,
     "POST /scow/registry/manifest": registry.push_list,
