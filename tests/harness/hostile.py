@@ -5,8 +5,13 @@ the tree (an archive that puts a link into its own way is taken as if its target
 What they aim at is a directory outside with a `file` and a directory `dir` in it.
 """
 
-from collections.abc import Callable
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.unit.images.craft import archive, directory, file, hardlink, header, pax, symlink
 
@@ -18,6 +23,8 @@ PAX = ("CVE-2025-62518",)
 DEEP = ("CVE-2025-4517",)
 REDIRECT = ("CVE-2014-6407",)
 
+TOKEN = b"token-" + os.urandom(12).hex().encode()
+"""What is in the file outside."""
 _UP = b"../" * 12
 
 
@@ -29,6 +36,33 @@ class Case:
     weaknesses: tuple[str, ...]
     data: bytes
     there: tuple[bytes, ...] | None = None
+
+
+@contextmanager
+def outside() -> Iterator[Path]:
+    """A short path with things outside every root; afterwards nothing about them may have changed."""
+    base = Path(tempfile.mkdtemp(prefix="scowt-", dir="/var/tmp"))
+    root = base / "aim"
+    (root / "dir").mkdir(parents=True)
+    (root / "file").write_bytes(TOKEN)
+    os.chmod(root / "file", 0o640)
+    os.setxattr(root / "file", "user.note", b"1")
+    os.link(root / "file", root / "hard")
+    (root / "link").symlink_to("file")
+    os.mkfifo(root / "pipe")
+
+    def state() -> object:
+        tree = sorted([base, *base.rglob("*")])
+        stats = [there.lstat() for there in tree]
+        facts = [(st.st_ino, st.st_mode, st.st_uid, st.st_gid, st.st_size, st.st_mtime_ns, st.st_nlink) for st in stats]
+        return tree, facts, os.listxattr(root / "file"), (root / "file").read_bytes()
+
+    before = state()
+    try:
+        yield root
+        assert state() == before
+    finally:
+        shutil.rmtree(base)
 
 
 def corpus(aim: bytes) -> list[Case]:

@@ -312,7 +312,7 @@ async def _publish(parts: Parts, plan: _Plan) -> list[Loaded]:
     await parts.run(parts.blobs.put_all, documents)
     loaded = []
     for image, (row, blobs) in zip(plan.images, rows, strict=True):
-        before = {name: parts.catalog.named(name) for name in image.names}
+        before = {name: [old.id for old in parts.catalog.named(name)][:1] for name in image.names}
         chain = chain_ids(image.config.diff_ids)
         missing = [chain_id for chain_id in chain if chain_id not in parts.catalog.layers]
         if missing:
@@ -321,7 +321,7 @@ async def _publish(parts: Parts, plan: _Plan) -> list[Loaded]:
         top = str(next(iter(image.documents), row.manifest))
         added: Image = await parts.catalog.add(row, image.config, blobs, layers, image.names, top=top)
         replaced = {
-            name.familiar: old.id for name in before for old in before[name][:1] if old not in parts.catalog.named(name)
+            name.familiar: old for name in before for old in before[name] if old not in parts.catalog.names.owners(name)
         }
         loaded.append(Loaded(added.id, tuple(name.familiar for name in image.names), replaced))
     await parts.export()

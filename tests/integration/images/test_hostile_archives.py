@@ -7,7 +7,6 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,10 +24,9 @@ from scow.model.making import NewImage
 from scow.oci.reference import Reference
 from tests.harness.archives import Made, docker_archive
 from tests.harness.faultreg import FaultRegistry
-from tests.harness.hostile import Case, corpus
+from tests.harness.hostile import Case, corpus, outside
 from tests.harness.registry import Image
 from tests.integration.images.test_save_load import pieces
-from tests.integration.images.test_unpack import listing
 from tests.integration.images.world import World
 from tests.unit.images.craft import archive, directory, file, hardlink, header, pax, source, symlink
 
@@ -38,27 +36,8 @@ NAME = Reference.parse("hostile/app:1")
 
 @pytest.fixture
 def aim() -> Iterator[Path]:
-    """A short path with things outside every root; afterwards nothing about them may have changed."""
-    base = Path(tempfile.mkdtemp(prefix="scowt-", dir="/var/tmp"))
-    root = base / "aim"
-    (root / "dir").mkdir(parents=True)
-    (root / "file").write_bytes(b"token")
-    os.chmod(root / "file", 0o640)
-    os.setxattr(root / "file", "user.note", b"1")
-    os.link(root / "file", root / "hard")
-    (root / "link").symlink_to("file")
-    os.mkfifo(root / "pipe")
-
-    def state() -> object:
-        tops = [
-            (there.st_mode, there.st_uid, there.st_mtime_ns, there.st_nlink) for there in (base.stat(), root.stat())
-        ]
-        return listing(base), tops, (root / "file").stat().st_nlink, os.getxattr(root / "file", "user.note")
-
-    before = state()
-    yield root
-    assert state() == before
-    shutil.rmtree(base)
+    with outside() as root:
+        yield root
 
 
 @pytest.fixture
