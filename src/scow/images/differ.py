@@ -115,6 +115,28 @@ def write_difference(
     writer.end()
 
 
+def newest(upper: str, before: int) -> int:
+    """The newest time of a file that lies before a moment, both in Unix nanoseconds; 0 for none. TreeTooDeep."""
+    root = os.open(upper, DIRECTORY)
+    try:
+        return _newest(root, before, b"", 0)
+    finally:
+        os.close(root)
+
+
+def _newest(directory: int, before: int, prefix: bytes, depth: int) -> int:
+    check_depth(depth, prefix)
+    latest = 0
+    for name, there in _listing(directory):
+        if latest < there.st_mtime_ns < before:
+            latest = there.st_mtime_ns
+        if stat.S_ISDIR(there.st_mode):
+            with inside(directory, name) as fd:
+                if fd is not None:
+                    latest = max(latest, _newest(fd, before, prefix + name + b"/", depth + 1))
+    return latest
+
+
 def write_whole(layers: Sequence[str], emit: Emit) -> None:
     """Write the tree that `layers` (top first) make up, for an export. Its container may run on meanwhile."""
     writer = TarWriter(emit, lenient=True)

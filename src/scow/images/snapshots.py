@@ -76,7 +76,7 @@ class OverlaySnapshots:
 
     def newest(self, container_id: str, chain_ids: Sequence[str], before: int) -> int:
         """In a thread: the newest time in the writable layer before a moment (ns), in seconds, rounded up; 0 for none."""
-        return _newest(self.directories(container_id, chain_ids)[1], before)
+        return -(-differ.newest(self.directories(container_id, chain_ids)[1], before) // 1_000_000_000)
 
     def write_whole(self, container_id: str, chain_ids: Sequence[str], emit: Emit) -> None:
         """In a thread: the whole tree as an archive."""
@@ -139,16 +139,6 @@ def _take_mark_off(incompat: str) -> None:
 def placeholders(paths: Sequence[str]) -> Placeholders:
     """Of absolute paths."""
     return Placeholders(os.fsencode(path.strip("/")) for path in paths)
-
-
-def _newest(path: str, before: int) -> int:
-    latest = 0
-    for _, directories, files, fd in os.fwalk(path):
-        for name in (*directories, *files):
-            mtime = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mtime_ns
-            if latest < mtime < before:
-                latest = mtime
-    return -(-latest // 1_000_000_000)
 
 
 def _usage(path: str) -> int:

@@ -7,11 +7,12 @@ import struct
 import tarfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scow.images.archive.bound import Bound
-from scow.images.differ import write_upper
+from scow.images.differ import TreeTooDeep, newest, write_upper
 
 SECOND = 1_000_000_000
 
@@ -54,3 +55,19 @@ def test_bytecode_fits_its_source(tmp_path: Path) -> None:
     assert struct.unpack("<I", packed["m.pyc"][8:12]) == (1_600_000_000,)
     assert packed["h.pyc"] == (tmp_path / "h.pyc").read_bytes()
     assert packed["m.pyc"][12:] == (tmp_path / "m.pyc").read_bytes()[12:]
+
+
+def test_the_newest_time_before_a_moment(tmp_path: Path) -> None:
+    (tmp_path / "d/e").mkdir(parents=True)
+    for name, time in (("d/e/old", 5), ("d/new", 20), ("d/e", 7), ("d", 9)):
+        path = tmp_path / name
+        if not path.exists():
+            path.write_text("")
+        os.utime(path, ns=(time, time))
+    assert [newest(str(tmp_path), before) for before in (5, 8, 20, 21)] == [0, 7, 9, 20]
+
+
+def test_a_tree_without_an_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / Path(*["d"] * 300)).mkdir(parents=True)
+    with pytest.raises(TreeTooDeep):
+        newest(str(tmp_path), 1)
