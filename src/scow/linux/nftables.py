@@ -18,7 +18,6 @@ from scow.linux import nfmessage
 from scow.linux.netlink import NETFILTER, Message, Netlink, attributes, text
 
 _RULE_HANDLE = 3
-_ATTEMPTS = 8  # one in three crashes where many tables change
 
 Elements = Mapping[str, Mapping[bytes, bytes]]
 """Map name -> key -> data, each already in the kernel's form (every part of a concatenation padded to 4 bytes)."""
@@ -118,20 +117,18 @@ def _environment() -> dict[str, str]:
 
 
 def _nft(command: Sequence[str], text_in: str) -> str:
-    """nft 1.0 first reads all tables of the machine, and sometimes crashes there when another program changes its own: then
-    it is asked again.
-    """
     try:
-        for _ in range(_ATTEMPTS):
-            done = subprocess.run(
-                command, input=text_in, capture_output=True, text=True, timeout=60, check=False, env=_environment()
-            )
-            if done.returncode >= 0:
-                break
+        done = subprocess.run(
+            command, input=text_in, capture_output=True, text=True, timeout=60, check=False, env=_environment()
+        )
     except FileNotFoundError as error:
         raise RulesetError("the nft program is missing: install the package nftables") from error
     except subprocess.TimeoutExpired as error:
         raise RulesetError("nft did not answer within 60 s") from error
+    if done.returncode < 0:  # seen with 1.0.6, which reads all tables of the machine, beside a table made by 1.1
+        raise RulesetError(
+            f"nft was ended by signal {-done.returncode}, as happens where a newer nft has made tables on this machine"
+        )
     if done.returncode != 0:
         raise RulesetError(_first_error(done.stderr) or f"nft ended with status {done.returncode}")
     return done.stdout
