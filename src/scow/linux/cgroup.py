@@ -50,6 +50,11 @@ class Cgroup(Protocol):
         In version 1 this is much faster than `add`: a thread that moves itself needs no grace period of the kernel's.
         """
 
+    def beside(self, pid: int) -> "Cgroup":
+        """Where one more process goes, in a container with the process `pid`: here, unless version 2 allows processes only
+        below, because the container has divided its cgroup; then where that one is.
+        """
+
     def views(self) -> list[tuple[str, str]]:
         """What a container sees: (name below /sys/fs/cgroup, host directory); the name is "" for version 2."""
 

@@ -235,6 +235,9 @@ class CgroupV1:
             elif not born_inside:
                 _write_self(f"{self._places[mount]}/cgroup.procs")
 
+    def beside(self, pid: int) -> "CgroupV1":
+        return self
+
     def views(self) -> list[tuple[str, str]]:
         skip = len(cgroup_files.ROOT) + 1
         return [(mount[skip:], self._places[mount]) for mount, names in hierarchies().items() if names != ("",)]

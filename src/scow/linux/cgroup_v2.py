@@ -191,6 +191,15 @@ class CgroupV2:
         if not born_inside:
             self._set("cgroup.procs", "0", "membership")
 
+    def beside(self, pid: int) -> "CgroupV2":
+        if not cgroup_files.read(self._place, "cgroup.subtree_control"):
+            return self
+        for line in cgroup_files.read(f"/proc/{pid}", "cgroup").split("\n"):
+            path = line.removeprefix("0::/")
+            if path != line and path.startswith(f"{self.path}/") and ".." not in path.split("/"):
+                return CgroupV2(path)
+        return self
+
     def views(self) -> list[tuple[str, str]]:
         return [("", self._place)]
 

@@ -39,7 +39,7 @@ def execute(
         flags = _foreign(init_pid)
     except OSError as error:
         raise NotFound(f"container process {init_pid} is not running") from error
-    job, ours = make_job(spec, process, cgroup, stdio, console_size)
+    job, ours = make_job(spec, process, cgroup.beside(init_pid), stdio, console_size)
     try:
         job.two_steps = bool(flags & libc.CLONE_NEWPID)
         job.extra = (pidfd,)

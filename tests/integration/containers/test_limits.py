@@ -173,6 +173,24 @@ def test_an_exec_has_the_devices_of_its_container(clean: Clients) -> None:
     assert clean.out("exec", "c2", "sh", "-c", f"mknod /dev/odd c {KMSG} && {OPENS}") == "opened"
 
 
+@pytest.mark.skipif(not V2, reason="cgroup version 1 takes processes in every group")
+def test_a_container_that_has_divided_its_own_cgroup(clean: Clients) -> None:
+    """As systemd or an engine does inside of one: the cgroup that an exec would join takes no processes any more."""
+    divide = "cd /sys/fs/cgroup && mkdir a b && echo 1 >a/cgroup.procs && echo '+memory +pids' >cgroup.subtree_control"
+    host = {"Privileged": True, "PidsLimit": 20}
+    clean.launch("c1", Cmd=["sh", "-c", f"{divide} && touch /done && sleep 600"], HostConfig=host)
+    await_true(
+        "the division", lambda: clean.api("HEAD", "/containers/c1/archive", query={"path": "/done"}).status == 200
+    )
+    assert streams.execute(clean, "c1", ["cat", "/proc/self/cgroup"])[:2] == (0, b"0::/a\n")
+    assert stats(clean, "c1")["pids_stats"] == {"current": 1, "limit": 20}
+    clean.out("pause", "c1")
+    clean.out("unpause", "c1")
+    clean.out("kill", "c1")
+    assert clean.wait("c1") == 137
+    clean.start_container("c1")
+
+
 # ---------------------------------------------------------------- standing still, block devices
 
 
