@@ -152,7 +152,7 @@ def test_killed_anywhere(fresh_daemon: Engine, archive: bytes) -> None:
         begin(engine, archive, number, kill)
         secret = subprocess.run(["grep", "-rlaF", TOKEN, str(engine.data_root)], capture_output=True, text=True).stdout
         assert secret == "", where
-        engine.start()
+        engine.start(timeout=60)
         nothing_is_left(engine)
         named = engine.api("GET", "/images/b/killed/json").status
         assert named == 404 or kill.text == "Successfully built" or len(kill.steps) == STEPS, where
