@@ -77,7 +77,10 @@ class Build:
             if name.isascii() and name.isdigit():
                 why = "refers to current build stage" if name == str(index) else "index out of bounds"
                 raise InvalidArgument(f"invalid from flag value {name}: {why}")
-            return await start.image(self._work, name, "", voice)
+            try:
+                return await start.image(self._work, name, "", voice)
+            except ScowError as error:
+                raise InvalidArgument(f"invalid from flag value {name}: {error.message}") from error
 
         async def base() -> State:
             if planned.start is not None:

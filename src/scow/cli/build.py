@@ -234,6 +234,7 @@ def _parameters(session: Session, flags: Flags, quiet: bool) -> list[tuple[str, 
         raise Exit(1, f"{session.program}: content trust is not supported")
     params = [("t", name) for name in flags.items("tag")]
     params += [("extrahosts", host) for host in flags.items("add-host")]
+    params += [("securityopt", option) for option in flags.items("security-opt")]
     for option, name in _TEXTS.items():
         if flags.text(option) not in ("", "0"):
             params.append((name, flags.text(option)))
@@ -248,7 +249,6 @@ def _parameters(session: Session, flags: Flags, quiet: bool) -> list[tuple[str, 
         ("buildargs", _arguments(flags.items("build-arg"))),
         ("labels", dict(label.partition("=")[::2] for label in flags.items("label"))),
         ("cachefrom", [name for text in flags.items("cache-from") for name in text.split(",")]),
-        ("securityopt", flags.items("security-opt")),
         ("ulimits", flags.items("ulimit")),
     ):
         if value:

@@ -39,9 +39,13 @@ async def fetch(url: str, progress: Callable[[PullProgress], None]) -> AsyncIter
             async for chunk in _pieces(response, progress):
                 yield chunk
     except (Broken, RegistryFailure) as error:
-        raise Unavailable(f"cannot import from {url}: {error}") from error
+        raise Unreachable(f"cannot import from {url}: {error}") from error
     finally:
         await transport.close()
+
+
+class Unreachable(Unavailable):
+    """What the network or the server did to a transfer; its cause is the sentence without what it was for."""
 
 
 def _address(url: str) -> str:

@@ -14,7 +14,7 @@ from scow.build.ops.copy import Copied, Source
 from scow.build.state import State
 from scow.build.tree import Node, Path, Tree
 from scow.build.work import Work
-from scow.errors import DataLoss, InvalidArgument
+from scow.errors import DataLoss, InvalidArgument, Unavailable
 from scow.images.archive import entry as kinds
 from scow.images.archive.limits import InvalidArchive
 from scow.images.pipe import through
@@ -116,7 +116,10 @@ async def _fetch(work: Work, command: Add, url: str) -> Source:
     def progress(step: PullProgress) -> None:
         """A step's output has no bars."""
 
-    await through(work.images.fetch(url, progress), lambda read: work.parts.submit(keep, read))
+    try:
+        await through(work.images.fetch(url, progress), lambda read: work.parts.submit(keep, read))
+    except Unavailable as error:
+        raise Unavailable(f"ADD failed: {error.__cause__ or error.message}") from None
     if command.checksum and command.checksum != f"sha256:{whole.hexdigest()}":
         raise DataLoss(f"digest mismatch sha256:{whole.hexdigest()}: {command.checksum}")
     path: Path = (name.encode("utf-8", "surrogateescape"),)

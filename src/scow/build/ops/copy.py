@@ -52,7 +52,7 @@ def find(tree: Tree, text: str, word: str, *, context: bool) -> list[Source]:
     node = tree.find(path)
     if node is None:
         where = "file not found in build context or excluded by .dockerignore: " if context else ""
-        raise NotFound(f"{word} failed: {where}stat {text.lstrip('/') if context else text}: file does not exist")
+        raise NotFound(f"{word} failed: {where}stat {text.lstrip('/')}: file does not exist")
     names = split(raw)
     return [Source(tree, path, node, names[-1] if names else b"")]
 

@@ -194,7 +194,7 @@ def _limits(call: Call) -> RunLimits:
         shm_size=query.integer(call.text("shmsize"), "ParseInt") if call.text("shmsize") else 0,
         ulimits=tuple(Ulimit(limit.Name, limit.Soft, limit.Hard) for limit in ulimits),
         cgroup_parent=call.text("cgroupparent"),
-        security_opt=tuple(_json(call, "securityopt", "securityopts", list[str]) or ()),
+        security_opt=tuple(call.texts("securityopt")),
         extra_hosts=tuple(call.texts("extrahosts")),
     )
 
