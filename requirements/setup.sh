@@ -2,7 +2,7 @@
 # Each function is idempotent and silent when there is nothing to do; it prints what failed and returns non-zero.
 
 PACKAGES_runtime="python3 python3-venv libseccomp2 libnftables1 nftables busybox-static mmdebstrap iproute2 tini curl ca-certificates debian-archive-keyring"
-PACKAGES_test="$PACKAGES_runtime docker-compose docker-registry apache2-utils skopeo procps psmisc util-linux"
+PACKAGES_test="$PACKAGES_runtime docker-compose docker-registry apache2-utils skopeo runc crun procps psmisc util-linux"
 
 # setup_system runtime|test: install the Debian packages that are missing
 setup_system() {

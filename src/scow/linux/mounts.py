@@ -5,11 +5,12 @@ Options are mount(8) words, as runtime-spec mounts carry them.
 
 import errno
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scow.errors import InvalidArgument
-from scow.linux import libc
+from scow.linux import borrowed, libc
 
 _SET = {
     "ro": libc.MOUNT_ATTR_RDONLY,
@@ -36,6 +37,8 @@ _PROPAGATION = {
     "slave": libc.MS_SLAVE,
     "unbindable": libc.MS_UNBINDABLE,
 }
+FOREIGN = re.compile(r"/proc/([0-9]+)/root(/.+)")
+"""Paths in other processes' roots, which are mostly in other mount namespaces."""
 _IGNORED = frozenset(("defaults", "async", "nofail", "relatime", "norelatime", "silent", "loud", "mand", "nomand"))
 
 
@@ -120,6 +123,32 @@ def copy(path: str | bytes, *, recursive: bool = False, dirfd: int = libc.AT_FDC
     if not path:
         flags |= libc.AT_EMPTY_PATH
     return libc.open_tree(dirfd, path, flags)
+
+
+def copy_source(source: str, *, recursive: bool = False) -> int:
+    """As `copy`, also from another process's mount namespace, which a path /proc/PID/root/… means: such a mount can be
+    copied only from within.
+    """
+    found = FOREIGN.fullmatch(source)
+    if found is None:
+        return copy(source, recursive=recursive)
+    namespace = libc.open_at(libc.AT_FDCWD, f"/proc/{found[1]}/ns/mnt", os.O_RDONLY)
+
+    def make() -> int:
+        libc.setns(namespace, libc.CLONE_NEWNS)
+        root = libc.open_at(libc.AT_FDCWD, "/", libc.O_PATH | os.O_DIRECTORY)
+        # of what lies there nothing is trusted: no link is followed
+        resolve = libc.RESOLVE_IN_ROOT | libc.RESOLVE_NO_SYMLINKS
+        place = libc.openat2(root, found[2], libc.O_PATH, 0, resolve)
+        made = copy("", recursive=recursive, dirfd=place)
+        os.close(place)
+        os.close(root)
+        return made
+
+    try:
+        return borrowed.made_by_child(make)
+    finally:
+        os.close(namespace)
 
 
 def adjust(fd: int, options: Options) -> None:

@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 
-from scow.linux import libc, mounts, paths
+from scow.linux import borrowed, libc, mounts, paths
 from scow.oci.runtime import Mount
 from scow.runtime import devices
 from scow.runtime.failure import INIT, Failed
@@ -46,7 +46,7 @@ def _open_source(job: Job, mount: Mount, options: mounts.Options) -> int:
         return -1
     source = str(mount.get("source") or "")
     job.trying(f'error mounting "{source}" to rootfs at "{mount["destination"]}": bind source {source}')
-    return mounts.copy(source, recursive=options.bind == 2)
+    return mounts.copy_source(source, recursive=options.bind == 2)
 
 
 def mount_root(rootfs: Sequence[Mount], path: str, trying: Callable[[str], None]) -> int:
@@ -178,27 +178,11 @@ def _new_proc(job: Job, options: mounts.Options, source: str) -> int:
     """procfs of the container's pid namespace.
 
     The kernel takes the one that the calling process was born in. Where the namespace is joined that is still the host's:
-    a child that is born inside makes the mount, in our table of descriptors.
+    a child that is born inside makes the mount.
     """
     if not job.two_steps:
         return mounts.new("proc", options.data, options.attributes, source)
-    told, tell = os.pipe2(os.O_CLOEXEC)
-    pid, pidfd = libc.clone(libc.CLONE_FILES)
-    if not pid:
-        try:
-            os.write(tell, b"%d" % mounts.new("proc", options.data, options.attributes, source))
-        except OSError as error:
-            os.write(tell, b"-%d" % (error.errno or errno.EIO))
-        finally:
-            os._exit(0)
-    os.waitpid(pid, 0)
-    os.close(pidfd)
-    os.close(tell)
-    number = int(os.read(told, 16) or -errno.EIO)
-    os.close(told)
-    if number < 0:
-        raise libc.failure(-number, "proc")
-    return number
+    return borrowed.made_by_child(lambda: mounts.new("proc", options.data, options.attributes, source))
 
 
 def _cgroup_mount(job: Job, options: mounts.Options) -> int:

@@ -39,7 +39,7 @@ async def adopt(path: str, on_lost: Callable[[RunningTask], None]) -> RunningTas
         directory.close()
         directories.remove(path)
         return None
-    task = RunningTask(os.path.basename(path), directory, bundle.cgroup, bundle.exit_path, on_lost)
+    task = RunningTask(os.path.basename(path), directory, bundle, on_lost)
     written = directory.read_started()
     if await reconnect(task, _PATIENCE if written is None else _HASTE):
         return task

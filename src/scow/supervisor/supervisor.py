@@ -98,7 +98,7 @@ class Supervisor:
         except BaseException:
             connection.close()
             raise
-        task = RunningTask(spec.id, directory, directories.bundle_of(spec).cgroup, spec.exit_path, self._monitor_lost)
+        task = RunningTask(spec.id, directory, directories.bundle_of(spec), self._monitor_lost)
         try:
             reply = await self._ask_start(connection, forking, directory, spec)
         except BaseException as error:
@@ -165,7 +165,7 @@ class Supervisor:
         task = self._tasks.pop(container_id, None)
         if task is not None:
             record: str | None = task.exit_path
-            if settled:
+            if settled or task.external:  # its runtime still looks for its own in the task's directory
                 await task.settled()
             task.forgotten()
             task.close()

@@ -12,6 +12,7 @@ from scow.background import spawn
 from scow.errors import NotFound, ScowError, Timeout
 from scow.linux import cgroup
 from scow.model.task import Attachment, ExitStatus
+from scow.monitor.bundle import Bundle
 from scow.oci.runtime import Process
 from scow.supervisor.connection import Connection, Lost, Reply
 from scow.supervisor.directory import TaskDirectory
@@ -54,14 +55,14 @@ class RunningTask:
         self,
         container_id: str,
         directory: TaskDirectory,
-        cgroup_path: str,
-        exit_path: str,
+        bundle: Bundle,
         on_lost: "Callable[[RunningTask], None]",
     ) -> None:
         self.id = container_id
         self.directory = directory
-        self.cgroup_path = cgroup_path
-        self.exit_path = exit_path
+        self.cgroup_path = bundle.cgroup
+        self.exit_path = bundle.exit_path
+        self.external = bool(bundle.runtime)
         self.exit: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
         self._pid = 0
         self._started_at = 0

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scow.errors import DataLoss, NotFound, ScowError
-from scow.linux import cgroup, cgroup_files, libc
+from scow.linux import cgroup, cgroup_files, libc, mounts
 from scow.oci.runtime import Mount, Process, Spec
 from scow.runtime.contract import Launched, Streams
 from scow.runtime.external import document, program, root, trouble
@@ -44,6 +44,7 @@ class External:
         os.mkdir(DIRECTORY, 0o700, dir_fd=self._directory)
         self._open()
         top = root.mount(rootfs, str((spec.get("root") or {}).get("path")))
+        spec = {**spec, "mounts": self._reachable(spec.get("mounts") or ())}
         network = None if netns is None else f"/proc/{os.getpid()}/fd/{netns}"
         self._write(_CONFIG, document.container(spec, top, network))
         os.close(top)
@@ -117,6 +118,12 @@ class External:
         self._open()
         # Without a log: the directory may be on its way out, and a new file would be in the way.
         self._call("delete", "", ["--force", self._id], patience=_SHORT)
+
+    def _reachable(self, wanted: Sequence[Mount]) -> list[Mount]:
+        """The mounts, with sources in other containers brought here."""
+        foreign = [item for item in wanted if mounts.FOREIGN.fullmatch(str(item.get("source") or ""))]
+        places = iter(root.bring([str(item["source"]) for item in foreign], self._place()))
+        return [{**item, "source": next(places)} if item in foreign else item for item in wanted]
 
     # ------------------------------------------------------------ the program
 

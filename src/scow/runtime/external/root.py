@@ -2,9 +2,10 @@
 
 import os
 import re
+import stat
 from collections.abc import Sequence
 
-from scow.linux import cgroup_files, libc
+from scow.linux import cgroup_files, libc, mounts
 from scow.oci.runtime import Mount
 from scow.runtime import rootfs as roots
 from scow.runtime.failure import INIT, Failed, start_failure
@@ -33,6 +34,31 @@ def mount(rootfs: Sequence[Mount], path: str) -> int:
         raise start_failure(INIT, error.errno or 0, doing) from error
     except Failed as failed:
         raise start_failure(failed.stage, failed.number, failed.text) from failed
+
+
+def bring(sources: Sequence[str], place: str) -> list[str]:
+    """Paths for bind mounts' sources that lie in other mount namespaces, from where mount(2) takes nothing: a copy of each
+    is attached in this one, below the directory `place`, whose mount must be the one of the root's path.
+    """
+    found: list[str] = []
+    if not sources:
+        return found
+    directory = libc.open_at(libc.AT_FDCWD, place, libc.O_PATH | os.O_DIRECTORY)  # in this namespace
+    for number, source in enumerate(sources):
+        name = f"source-{number}"
+        try:
+            copy = mounts.copy_source(source, recursive=True)
+            if stat.S_ISDIR(os.fstat(copy).st_mode):
+                os.mkdir(name, 0o700, dir_fd=directory)
+            else:
+                os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=directory))
+            libc.move_mount(copy, directory, name)
+            os.close(copy)
+        except OSError as error:
+            raise start_failure(INIT, error.errno or 0, f"bind source {source}") from error
+        found.append(f"{place}/{name}")
+    os.close(directory)
+    return found
 
 
 def _keep_from_host(path: str) -> None:
