@@ -24,14 +24,12 @@ class Packer:
         self._waiting = bytearray()
 
     def feed(self, chunk: bytes) -> None:
-        self._waiting += chunk
-        if len(self._waiting) < _PIECE:
-            return
-        with memoryview(bytes(self._waiting)) as view:
-            whole = len(view) - len(view) % _PIECE
-            for start in range(0, whole, _PIECE):
-                self._put(self._compressor.compress(view[start : start + _PIECE]))
-            self._waiting = bytearray(view[whole:])
+        waiting = self._waiting
+        waiting += chunk
+        while len(waiting) >= _PIECE:
+            with memoryview(waiting) as whole, whole[:_PIECE] as piece:
+                self._put(self._compressor.compress(piece))
+            del waiting[:_PIECE]
 
     def finish(self) -> Descriptor:
         """What the blob is."""
