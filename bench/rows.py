@@ -394,6 +394,24 @@ class Bench:
         for peer in self.peers:
             peer.call("rmi", "-f", "bench-built", check=False)
 
+    def row_branches(self) -> None:
+        """Two stages that do not need each other: at the same time they take as long as the longer one."""
+        os.environ["DOCKER_BUILDKIT"] = "0"
+        row = self.row("branches", "build of two stages that sleep 2 s and 3 s, no cache", "s", goal="3 s")
+        text = (
+            "FROM busybox AS a\nRUN sleep 2; echo > /a\nFROM busybox AS b\nRUN sleep 3; echo > /b\n"
+            "FROM busybox\nCOPY --from=a /a /\nCOPY --from=b /b /\n"
+        )
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+            (Path(folder) / "Dockerfile").write_text(text)
+
+            def build(peer: Peer, cli: list[str]) -> float:
+                return timed([*cli, "build", "--no-cache", "-t", "bench-built", folder])
+
+            self.interleave(row, build, n=1 if self.quick else min(3, self.n))
+        for peer in self.peers:
+            peer.call("rmi", "-f", "bench-built", check=False)
+
     def row_pullmemory(self) -> None:
         """The highest private memory of the daemon while it pulls, above what it had before."""
         row = self.row("pull-memory", "pull of 1 GB: growth of the daemon, private", "MB", goal="64 MB")
