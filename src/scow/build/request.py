@@ -9,7 +9,7 @@ from scow.images.archive.bound import Bound
 from scow.model.container import ContainerConfig, Resources, Ulimit
 from scow.model.image import Image
 from scow.model.mounts import MountPoint
-from scow.model.transfer import Built, Credentials, PullProgress, PushedTag, Sentence
+from scow.model.transfer import Built, Credentials, PullProgress, PushedTag, Sentence, Vertex, VertexLog, VertexStatus
 from scow.oci.platform import Platform
 from scow.oci.reference import Reference
 
@@ -59,6 +59,8 @@ class BuildRequest:
 
     `verify`: the name of an image that this build is compared with; nothing is kept then, not even in the cache.
 
+    `trace`: steps are told as vertices when they begin and end, instead of a dialogue in the order of the file.
+
     `credentials` gives those for a registry's host. `secrets` by id; they are in no key, no history and no layer.
     """
 
@@ -86,9 +88,10 @@ class BuildRequest:
     verify: str = ""
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     credentials: Finder = lambda _: None
+    trace: bool = False
 
 
-Told = Sentence | Built | PullProgress | PushedTag
+Told = Sentence | Built | PullProgress | PushedTag | Vertex | VertexLog | VertexStatus
 Tell = Callable[[Told], None]
 Deliver = Callable[[int, AsyncIterator[bytes]], Awaitable[None]]
 """Takes the archive of the output with that number, to its end."""

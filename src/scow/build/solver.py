@@ -12,6 +12,7 @@ from scow.build.request import Tell
 from scow.build.scope import Arguments, Scope, outer
 from scow.build.stage import StageBuild
 from scow.build.state import State
+from scow.build.traces import Traces
 from scow.build.work import Work
 from scow.errors import InvalidArgument, ScowError
 from scow.model.transfer import Sentence
@@ -36,10 +37,14 @@ class Build:
 
     async def run(self, tell: Tell) -> State:
         """The state of the target. What fails is raised; nothing but cached steps is left of it then."""
-        outputs = Outputs(tell, list(self.plan.stages), self.plan.steps)
+        outputs: Outputs
+        if self._work.request.trace:
+            outputs = Traces(tell, self.plan)
+        else:
+            outputs = Outputs(tell, list(self.plan.stages), self.plan.steps)
         for warning in self._dockerfile.warnings:
             tell(Sentence(red(f"{warning}\n")))
-        for number, argument in enumerate(self._dockerfile.arguments, 1):
+        for number, argument in enumerate(() if self._work.request.trace else self._dockerfile.arguments, 1):
             tell(Sentence(f"Step {number}/{self.plan.steps} : {argument.text}"))
             tell(Sentence("\n"))
         await self._work.find_lenders()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import binascii
 import os
+import time
 
-from scow.cli import build_buildx, build_outputs, build_verify
+from scow.cli import build_buildx, build_outputs, build_show, build_verify
 from scow.cli.build_ssh import Lent
 from scow.cli.command import Command, Exit, environment
 from scow.cli.output import warn, write_all
@@ -63,7 +64,7 @@ _OPTIONS: tuple[Option, ...] = tuple(
                 "What is made of the target (type=image|registry|docker|oci|local|tar, DIRECTORY, -)",
             ),
             ("platform", "", "string", "", "Platform of the image"),
-            ("progress", "", "string", "auto", "How the steps are shown (auto|plain|quiet)"),
+            ("progress", "", "string", "auto", "How the steps are shown (auto|plain|tty|quiet|rawjson)"),
             ("pull", "", "bool", "", "Always try to pull a newer version of the base images"),
             ("push", "", "bool", "", "The same as --output=type=registry"),
             ("quiet", "q", "bool", "", "Print nothing but the image's ID"),
@@ -80,7 +81,6 @@ _OPTIONS: tuple[Option, ...] = tuple(
         )
     )
 )
-_PROGRESS = ("auto", "plain", "quiet")
 _EPOCH = "SOURCE_DATE_EPOCH"
 _MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 _LONGEST_DOCKERFILE = 16 << 20
@@ -93,8 +93,8 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
             _ONE.check_count(session.path, session.program, 0)
         args = ["."]
     progress = flags.text("progress")
-    if progress not in _PROGRESS:
-        raise Exit(1, f"invalid progress {progress}: use one of {', '.join(_PROGRESS)}")
+    if progress not in build_show.MODES:
+        raise Exit(1, f"invalid progress {progress}: use one of {', '.join(build_show.MODES)}")
     quiet = flags.on("quiet") or progress == "quiet"
     build_buildx.check(flags)
     if flags.on("check") or flags.text("call") != "build":
@@ -114,9 +114,13 @@ def _run(session: Session, flags: Flags, given: str, quiet: bool, lent: Lent) ->
         source = _compressed(source)
     params = _parameters(session, flags, quiet) + build_outputs.parameter(wanted) + build_buildx.parameters(flags)
     params.append(("dockerfile", dockerfile))
+    began = time.time()
+    verify = flags.text("verify")
+    mode = "" if quiet or verify else build_show.traced(flags.text("progress"), out)
+    if mode:
+        params.append(("trace", "1"))
     if _is_remote(given):
         params.append(("remote", given))
-    verify = flags.text("verify")
     if verify:
         params.append(("image", verify))
     headers = [("Content-Type", "application/x-tar"), *_credentials(session), *_secrets(flags.items("secret"))]
@@ -130,12 +134,16 @@ def _run(session: Session, flags: Flags, given: str, quiet: bool, lent: Lent) ->
         response = upload(session.client, "POST", build_verify.PATH if verify else "/build", params, source, headers)
     except ApiError as error:
         raise Exit(1, f"{_place(flags, given)}{error}") from None
-    if not quiet and size is not None:
+    if not quiet and not mode and size is not None:
         write_all(out, f"Sending build context to Docker daemon  {human_size(size(), 4)}\n".encode())
     received = build_outputs.Received(response, wanted) if any(one.place for one in wanted) else None
     heard = _Heard(received or response)
     try:
-        show(heard, out)  # type: ignore[arg-type]
+        if mode:
+            loaded = None if size is None else lambda: human_size(size(), 4)
+            build_show.show(mode, heard, out, loaded, began)
+        else:
+            show(heard, out)  # type: ignore[arg-type]
     except ProgressError as error:
         warn(error.message)
         return error.status or 1

@@ -131,3 +131,37 @@ class Found:
     description: str
     stars: int
     official: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Vertex:
+    """A step of a build as it is now. Times in Unix nanoseconds, 0 for not yet; `error` "" for none."""
+
+    digest: str
+    name: str
+    started: int = 0
+    completed: int = 0
+    cached: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VertexLog:
+    """Output of a step; `stream` is 1 or 2."""
+
+    vertex: str
+    stream: int
+    text: str
+    moment: int
+
+
+@dataclass(frozen=True, slots=True)
+class VertexStatus:
+    """How far a transfer of a step is; `current` and `total` in bytes, 0 for not known."""
+
+    vertex: str
+    id: str
+    name: str
+    current: int
+    total: int
+    moment: int

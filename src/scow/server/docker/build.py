@@ -133,6 +133,7 @@ def read(call: Call) -> BuildRequest:
         remove_failed=call.flag("forcerm"),
         stamp=_stamp(arguments.get(_EPOCH)),
         limits=_limits(call),
+        trace=call.flag("trace") and not call.flag("q"),
         secrets=_secrets(call),
         agents=_json(call, "ssh", "ssh agents", dict[str, str]) or {},
         credentials=_credentials(call),

@@ -26,12 +26,13 @@ from scow.background import spawn
 from scow.build.request import StepFailed
 from scow.engine.ports import PullProgress, PushedTag
 from scow.errors import ScowError
-from scow.model.transfer import Built, BuiltImage, Sentence
+from scow.model.transfer import Built, BuiltImage, Sentence, Vertex, VertexLog, VertexStatus
 from scow.model.verdict import Verdict
+from scow.server.docker.build_trace import trace
 from scow.server.docker.call import Call, encode
 from scow.server.docker.convert.verdict import verdict_line
 
-Step = PullProgress | PushedTag | Sentence | Built | BuiltImage | Verdict
+Step = PullProgress | PushedTag | Sentence | Built | BuiltImage | Verdict | Vertex | VertexLog | VertexStatus
 Work = Callable[[Callable[[Step], None]], Awaitable[object]]
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -129,6 +130,8 @@ def line(step: Step) -> bytes:
     """One step, as Docker writes it."""
     if isinstance(step, Sentence):
         return encode(SentenceLine(step.text)) + b"\r\n"
+    if isinstance(step, Vertex | VertexLog | VertexStatus):
+        return encode(trace(step)) + b"\r\n"
     if isinstance(step, Built):
         return encode(BuiltLine(BuiltId(step.image_id))) + b"\r\n"
     if isinstance(step, BuiltImage):
