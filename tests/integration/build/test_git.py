@@ -33,6 +33,7 @@ def _shown(clean: Clients, remote: str, command: str = "cd /c; ls; cat a") -> st
 
 
 def test_refs_directories_and_submodules(clean: Clients, repository: tuple[Path, str]) -> None:
+    """CVE-2022-39253: a submodule cannot name a path of the daemon's machine."""
     root, first = repository
     git.repository(root / "inner.git", {"i": "inner"})
     with git.daemon(root) as url:
@@ -68,6 +69,7 @@ def test_refs_directories_and_submodules(clean: Clients, repository: tuple[Path,
 def test_what_is_wrong_is_said(
     clean: Clients, repository: tuple[Path, str], remote: str, status: int, error: str
 ) -> None:
+    """CVE-2019-13139: options in a ref; CVE-2026-33748: a directory that is a link out of the checkout."""
     with git.daemon(repository[0]) as url:
         said = build(clean, b"", remote=remote.replace("URL", url))
         assert (said.status, said.error) == (status, error.replace("URL", url))

@@ -1,4 +1,4 @@
-"""Words that name git repositories, and words that only try to."""
+"""Words that name git repositories, and words that only try to (CVE-2019-13139, CVE-2017-1000117, CVE-2018-17456)."""
 
 import contextlib
 

@@ -295,7 +295,7 @@ class FakeBuilder:
     """An empty build cache."""
 
     def __init__(self) -> None:
-        self.cache = self.mounts = self
+        self.cache = self.mounts = self.contexts = self
 
     def rows(self) -> tuple[()]:
         return ()
