@@ -31,6 +31,7 @@ class Config:
     bridge: str = ""
     bip: str = ""
     mtu: int = 0
+    icc: bool = True  # containers on the default bridge reach each other
     ip: str = ""  # where ports are published that name no address
     default_address_pools: tuple[dict[str, Any], ...] = ()
     publish_policy: str = "docker"  # docker, loopback, host-firewall
@@ -132,10 +133,27 @@ def _parser() -> argparse.ArgumentParser:
         ("add-runtime", "runtimes"),
     ):
         add(f"--{name}", dest=target, action="append", metavar="VALUE")
+    add(
+        "--icc",
+        type=_boolean,
+        nargs="?",
+        const=True,
+        metavar="BOOL",
+        help="let containers on the bridge reach each other",
+    )
     add("-D", "--debug", action="store_true")
     for name in ("tls", "tlsverify", "init"):
         add(f"--{name}", action="store_true")
     return parser
+
+
+def _boolean(text: str) -> bool:
+    """As Go reads one."""
+    if text in ("1", "t", "T", "TRUE", "true", "True"):
+        return True
+    if text in ("0", "f", "F", "FALSE", "false", "False"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
 
 
 def _read_file(path: str, *, required: bool) -> dict[str, Any]:

@@ -73,6 +73,7 @@ def build(config: Config) -> Parts:
         default_address=config.ip,
         address_pools=tuple((pool["base"], int(pool["size"])) for pool in config.default_address_pools),
         publish_policy=config.publish_policy,
+        icc=config.icc,
         names=Names(f"{config.exec_root}/network"),
     )
     containers = ContainerRegistry(ContainerStore(database))

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from scow.images.archive.bound import Bound
 from scow.model.image import Image
 from scow.model.making import NewImage
-from scow.model.network import EndpointWish, Network, NetworkRequest, Tenancy, Tenant
+from scow.model.network import EndpointWish, Network, NetworkRequest, Reach, Tenancy, Tenant
 from scow.model.network import Places as Places
 from scow.model.network import Sandbox as Sandbox
 from scow.model.task import Attachment as Attachment
@@ -322,6 +322,9 @@ class Networking(NetworkCatalog, Protocol):
 
         A taken port raises Docker's sentence ("… Bind for 0.0.0.0:80 failed: port is already allocated").
         """
+
+    async def reach(self, container_id: str, reaches: tuple[Reach, ...]) -> None:
+        """What its links lead to has moved."""
 
     async def attach(self, tenant: Tenant, wish: EndpointWish, netns: int) -> Places:
         """One more network for a running container; `netns` is an fd of its namespace, the caller's."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from scow.background import spawn
 from scow.engine.containers import ending, execs, files, freezing, health, mounting, remove, start
 from scow.engine.context import Engine
-from scow.engine.networks import wishes
+from scow.engine.networks import links
 from scow.engine.ports import ExitStatus, Task
 from scow.engine.registry import Entry
 from scow.errors import ScowError
@@ -52,7 +52,7 @@ async def _bring_up_network(engine: Engine, tasks: "dict[str, Task | ExitStatus]
     await engine.networking.start(
         {
             entry.container.id: Tenancy(
-                wishes.tenant(engine, entry.container),
+                links.tenant(engine, entry.container),
                 entry.container.status.endpoints,
                 entry.container.status.published,
                 entry.container.status.pid or _pid(tasks.get(entry.container.id)),

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from scow.model.ports import PortBinding, PublishedPort
+from scow.model.ports import Port, PortBinding, PublishedPort
 
 PREDEFINED = ("bridge", "host", "none")
 
@@ -134,8 +134,18 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """A port of a neighbour that a link leads to."""
+
+    address: str
+    port: Port
+
+
+@dataclass(frozen=True, slots=True)
 class Tenant:
-    """The container that asks for a place: what it is called, whom it asks for names, which ports it publishes."""
+    """The container that asks for a place: what it is called, whom it asks for names, which ports it publishes. reaches: what
+    it may speak to on a default bridge whose containers are kept apart.
+    """
 
     id: str
     name: str = ""
@@ -143,6 +153,7 @@ class Tenant:
     dns: tuple[str, ...] = ()
     bare_names: bool = True  # names of one label are asked outside, too (names.NameClient)
     bindings: tuple[PortBinding, ...] = ()
+    reaches: tuple[Reach, ...] = ()
 
     @property
     def short_id(self) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,6 +127,24 @@ def open_ways(bridges: Iterable[str], ipv6: bool, record: Record) -> None:
         set_sysctl("net/ipv4/ip_forward", "1")
     if ipv6:
         _forward_ipv6(record)
+
+
+def filter_neighbours(ipv6: bool, record: Record) -> None:
+    """What goes from one port of a bridge to another is shown to the rules. Unavailable when the kernel cannot; then nothing
+    would keep the containers of a network apart. It holds for all bridges of the machine, as with Docker.
+    """
+    if not os.path.isdir("/proc/sys/net/bridge"):
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(["modprobe", "br_netfilter"], capture_output=True, timeout=10, check=False)
+    for name in ("bridge-nf-call-iptables", *(("bridge-nf-call-ip6tables",) if ipv6 else ())):
+        before = read_sysctl(f"net/bridge/{name}")
+        if before is None:
+            raise Unavailable(
+                "containers of a network cannot be kept apart (enable_icc=false): the kernel module br_netfilter is missing"
+            )
+        if before == "0":
+            record("sysctl", f"net.bridge.{name}", before, "1")
+            set_sysctl(f"net/bridge/{name}", "1")
 
 
 def _forward_ipv6(record: Record) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from scow.errors import Unavailable
 from scow.linux import nftables
-from scow.network.ruleset import Publications, Shape, Wall, elements, rule_count, ruleset
+from scow.network.ruleset import Publications, Shape, Wall, Way, elements, rule_count, ruleset
 
 _log = logging.getLogger("scow.network")
 
@@ -80,8 +80,15 @@ class Firewall:
 
     def reshape(self, walls: tuple[Wall, ...]) -> None:
         """Other networks; one transaction. Nothing is changed when it fails."""
-        before = self._shape
-        self._shape = replace(before, walls=walls)
+        self._change_shape(replace(self._shape, walls=walls))
+
+    def link(self, ways: frozenset[Way]) -> None:
+        """Other ways between neighbours that are kept apart; as `reshape`."""
+        if ways != self._shape.links:
+            self._change_shape(replace(self._shape, links=ways))
+
+    def _change_shape(self, shape: Shape) -> None:
+        before, self._shape = self._shape, shape
         try:
             self.reload()
         except Unavailable:

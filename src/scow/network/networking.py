@@ -13,7 +13,7 @@ from scow.background import TaskSet
 from scow.errors import InvalidArgument, ScowError, Unavailable
 from scow.metadata.database import Database
 from scow.metadata.leases import HostChange, NetworkStore
-from scow.model.network import EndpointWish, Network, NetworkRequest, Places, Sandbox, Tenancy, Tenant
+from scow.model.network import EndpointWish, Network, NetworkRequest, Places, Reach, Sandbox, Tenancy, Tenant
 from scow.network import bridge, ipam, portmap, records, reserve, segment
 from scow.network.catalog import Catalog
 from scow.network.ipam import parse_bip
@@ -41,7 +41,7 @@ class NetworkSettings:
     "none": no default bridge. default_address: where ports are published when a binding names no address ("" is
     everywhere). pool_size: sandboxes kept ready on the default bridge. address_pools: (base, prefix length) that automatic
     networks are cut from. publish_policy: docker; loopback (no address means 127.0.0.1); host-firewall (published ports are
-    served by the relay, so that the host's INPUT rules decide).
+    served by the relay, so that the host's INPUT rules decide). icc: containers on the default bridge reach each other.
     """
 
     bridge: str = DEFAULT_BRIDGE
@@ -51,6 +51,7 @@ class NetworkSettings:
     pool_size: int = 4
     address_pools: tuple[tuple[str, int], ...] = ()
     publish_policy: str = "docker"
+    icc: bool = True
 
 
 def open_networking(
@@ -64,10 +65,11 @@ def open_networking(
     pool_size: int = 4,
     address_pools: tuple[tuple[str, int], ...] = (),
     publish_policy: str = "docker",
+    icc: bool = True,
     names: NameService | None = None,
 ) -> "HostNetworking":
     """The network of a daemon, not started. InvalidArgument for a setting that cannot be (see NetworkSettings)."""
-    settings = NetworkSettings(bridge, bip, mtu, default_address, pool_size, address_pools, publish_policy)
+    settings = NetworkSettings(bridge, bip, mtu, default_address, pool_size, address_pools, publish_policy, icc)
     return HostNetworking(database, exec_root, settings, names)
 
 
@@ -149,7 +151,7 @@ class HostNetworking:
         await self._catalog.open_networks()
         tenancies = self._tenancies
         tenancies.adopt(living)
-        await self._rules.load(self._catalog.walls(), tenancies.publications())
+        await self._rules.load(self._catalog.walls(), tenancies.publications(), tenancies.ways())
         self._watch.start()
         stale = await asyncio.to_thread(bridge.reconcile_ports, self._owner, tenancies.veths())
         if stale:
@@ -183,7 +185,7 @@ class HostNetworking:
             ),
         )
         place = await asyncio.to_thread(bridge.ensure, wanted, self._record_change)
-        network = records.with_place(network, place)
+        network = records.with_place(network, place, icc=self._settings.icc)
         opened = segment.open_segment(network, place, self._tasks, low=self._settings.pool_size)
         self._catalog.put(network, opened)
 
@@ -255,6 +257,9 @@ class HostNetworking:
 
     async def detach(self, container_id: str, network_id: str, netns: int) -> Places:
         return await self._tenancies.detach(container_id, network_id, netns)
+
+    async def reach(self, container_id: str, reaches: tuple[Reach, ...]) -> None:
+        await self._tenancies.reach(container_id, reaches)
 
     async def rename(self, container_id: str, name: str) -> None:
         await self._tenancies.rename(container_id, name)

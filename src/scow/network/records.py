@@ -24,7 +24,7 @@ def load(store: NetworkStore) -> dict[str, Network]:
     return found
 
 
-def with_place(network: Network, place: Place) -> Network:
+def with_place(network: Network, place: Place, *, icc: bool = True) -> Network:
     """The default bridge's record, as things are now; Docker's option names."""
     return replace(
         network,
@@ -33,7 +33,7 @@ def with_place(network: Network, place: Place) -> Network:
         mtu=place.mtu,
         options={
             "com.docker.network.bridge.default_bridge": "true",
-            "com.docker.network.bridge.enable_icc": "true",
+            "com.docker.network.bridge.enable_icc": "true" if icc else "false",
             "com.docker.network.bridge.enable_ip_masquerade": "true",
             "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
             "com.docker.network.bridge.name": place.bridge,

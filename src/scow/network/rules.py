@@ -14,7 +14,7 @@ from scow.linux import nfguard, nftables
 from scow.network import bridge, foreign, leftovers
 from scow.network.bridge import Record
 from scow.network.firewall import Firewall
-from scow.network.ruleset import MARK, Publications, Shape, Wall, table_name
+from scow.network.ruleset import MARK, Publications, Shape, Wall, Way, table_name
 
 T = TypeVar("T")
 _log = logging.getLogger("scow.network")
@@ -37,16 +37,19 @@ class Rules:
         self._thread = ThreadPoolExecutor(1, "firewall")
         self.unguarded = ""
 
-    async def load(self, walls: tuple[Wall, ...], publications: Mapping[str, Publications]) -> None:
+    async def load(
+        self, walls: tuple[Wall, ...], publications: Mapping[str, Publications], ways: frozenset[Way] = frozenset()
+    ) -> None:
         """Load the rules, then open the ways that they guard.
 
         A machine without nftables: containers reach each other and the host, and nothing else; safe as long as nothing is
         forwarded, and Unavailable when the host forwards.
         """
-        self._firewall = Firewall(Shape(table_name(self._owner), walls))
+        self._firewall = Firewall(Shape(table_name(self._owner), walls, links=ways))
         swept = await self._run(leftovers.sweep, self.table)
         if swept:
             _log.info("removed the nftables tables of daemons that are gone: %s", ", ".join(swept))
+        await self._run(self._keep_apart, walls)
         await self._run(self._raise_guard, walls)
         try:
             await self._run(self._firewall.load, publications)
@@ -63,6 +66,7 @@ class Rules:
         """Other networks."""
         if self.unguarded:
             return
+        await self._run(self._keep_apart, walls)
         await self._run(self._guard_as, {wall.bridge for wall in walls} | self._guarded)
         await self._run(self._firewall.reshape, walls)
         await self._run(self._guard_as, {wall.bridge for wall in walls})
@@ -110,6 +114,10 @@ class Rules:
     async def publish(self, container_id: str, publications: Publications) -> None:
         await self._run(self._firewall.publish, container_id, publications)
 
+    async def link(self, ways: frozenset[Way]) -> None:
+        """All ways between neighbours whose bridge keeps them apart."""
+        await self._run(self._firewall.link, ways)
+
     async def withdraw(self, container_id: str) -> None:
         await self._run(self._firewall.withdraw, container_id)
 
@@ -152,6 +160,11 @@ class Rules:
         if self._guard is not None:
             self._guard.close()
             self._guard = None
+
+    def _keep_apart(self, walls: tuple[Wall, ...]) -> None:
+        """Before a bridge is there whose containers must not reach each other: without that they would."""
+        if not all(wall.icc for wall in walls):
+            bridge.filter_neighbours(any(wall.subnet6 for wall in walls), self._record)
 
     def _open_ways(self, walls: tuple[Wall, ...]) -> None:
         bridge.open_ways([wall.bridge for wall in walls], any(wall.subnet6 for wall in walls), self._record)

@@ -44,13 +44,20 @@ class Wall:
     internal: bool = False
 
 
+Way = tuple[str, str, str, int]
+"""From an address to another one, by protocol and port."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the rules, apart from publications, depend on. ipv6: the table is of family inet, otherwise of family ip."""
+    """What the rules, apart from publications, depend on. ipv6: the table is of family inet, otherwise of family ip. links:
+    ways between neighbours that are open although their bridge keeps them apart.
+    """
 
     table: str
     walls: tuple[Wall, ...]
     ipv6: bool = True
+    links: frozenset[Way] = frozenset()
 
     @property
     def family(self) -> str:
@@ -119,6 +126,7 @@ delete {head}
 {head} {{
 {_maps(publications, shape.ipv6)}
 {_interface_sets(shape.walls)}
+{_link_set(shape.links)}
 {_loopback_chain(shape.ipv6)}
 {_published_chains(shape.ipv6)}
 {_postrouting_chain(shape.walls)}
@@ -170,6 +178,11 @@ def _interface_sets(walls: Sequence[Wall]) -> str:
             _set("closed", "ifname", closed),
         )
     )
+
+
+def _link_set(links: Iterable[Way]) -> str:
+    entries = [f"{source} . {target} . {protocol} . {port}" for source, target, protocol, port in sorted(links)]
+    return _set("links", "ipv4_addr . ipv4_addr . inet_proto . inet_service", entries)
 
 
 def _loopback_chain(ipv6: bool) -> str:
@@ -233,6 +246,7 @@ def _forward_chains() -> str:
     chain inward {{
         ct state established,related {mark} accept
         iifname . oifname @neighbours {mark} accept
+        ip saddr . ip daddr . meta l4proto . th dport @links {mark} accept
         iifname @closed drop
         oifname @closed drop
         ct status dnat {mark} accept

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from scow.background import TaskSet, complete
 from scow.errors import Forbidden, InvalidArgument, NotFound, ScowError, Unavailable
 from scow.linux import conntrack
-from scow.model.network import Endpoint, EndpointWish, Places, Sandbox, Tenancy, Tenant
+from scow.model.network import Endpoint, EndpointWish, Places, Reach, Sandbox, Tenancy, Tenant
 from scow.model.ports import PublishedPort
 from scow.network import choice, links, portmap, request, sandbox
 from scow.network.catalog import Catalog
@@ -22,7 +22,7 @@ from scow.network.pool import Wanted
 from scow.network.publishing import HeldPorts, PortKeeper, relayed_of
 from scow.network.relay_client import RelayClient
 from scow.network.rules import Rules
-from scow.network.ruleset import Publications
+from scow.network.ruleset import Publications, Way
 from scow.network.sandbox import Plug, Ready, veth_name
 from scow.network.segment import Segment
 
@@ -98,6 +98,18 @@ class Tenancies:
         found = {id_: self._publications(place.lease, relayed=relayed) for id_, place in self._places.items()}
         return {id_: one for id_, one in found.items() if one is not None}
 
+    def ways(self) -> frozenset[Way]:
+        """What is open by links on bridges that keep their containers apart; a link may lead through the default one only."""
+        networks = self._parts.catalog.by_id()
+        return frozenset(
+            (endpoint.ip_address, reach.address, reach.port.protocol, reach.port.number)
+            for place in self._places.values()
+            for endpoint in place.lease.endpoints
+            if endpoint.network_name == "bridge"
+            and not request.boolean(networks[endpoint.network_id].options, request.ICC)
+            for reach in place.tenant.reaches
+        )
+
     def veths(self) -> dict[str, int | None]:
         """Names of the veths in use -> index of the bridge that each is plugged into, None for one that is not known."""
         found: dict[str, int | None] = {}
@@ -156,6 +168,8 @@ class Tenancies:
             await asyncio.to_thread(
                 sandbox.set_default_route, ready.netns, outward.interface if outward else "", choice.gateways(outward)
             )
+        if tenant.reaches:
+            await self._open_ways()
         held = await self._hold(place, outward)
         place.lease = replace(place.lease, published=held.published)
         try:
@@ -177,6 +191,8 @@ class Tenancies:
             self._places.pop(container_id, None)
             self._parts.files.remove(container_id)
             segments[0].members.discard(container_id)
+            if place.tenant.reaches:
+                await self._close_ways()
             segments[0].pool.give_back(ready)
             return
         os.close(ready.netns)
@@ -236,6 +252,8 @@ class Tenancies:
         """Default route, ports and names follow the container's networks."""
         parts, lease = self._parts, place.lease
         networks = parts.catalog.by_id()
+        if place.tenant.reaches:
+            await self._open_ways()
         old, new = (choice.outward(one.endpoints, networks) for one in (before, lease))
         if new is not old:
             interface = new.interface if new else ""
@@ -338,6 +356,24 @@ class Tenancies:
         if self._leaving:
             await asyncio.wait(set(self._leaving.values()), timeout=5)
 
+    async def reach(self, container_id: str, reaches: tuple[Reach, ...]) -> None:
+        """See engine.ports.Networking."""
+        place = self._places.get(container_id)
+        if place is not None and place.tenant.reaches != reaches:
+            place.tenant = replace(place.tenant, reaches=reaches)
+            await self._open_ways()
+
+    async def _close_ways(self) -> None:
+        """Before an address is somebody else's."""
+        try:
+            await self._open_ways()
+        except ScowError as error:
+            _log.error("ways of links stay open until the next change: %s", error.message)
+
+    async def _open_ways(self) -> None:
+        if not self._parts.rules.unguarded:
+            await self._parts.rules.link(self.ways())
+
     async def rename(self, container_id: str, name: str) -> None:
         place = self._places.get(container_id)
         if place is not None:
@@ -361,6 +397,8 @@ class Tenancies:
         self._ports.release(container_id, lease.published)
         parts.files.remove(container_id)
         self._places.pop(container_id, None)
+        if place.tenant.reaches:
+            await self._close_ways()
         for endpoint in lease.endpoints:
             self._free(container_id, endpoint)
         if outward is not None and any(one.port.protocol == "udp" for one in lease.published):

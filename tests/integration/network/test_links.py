@@ -1,10 +1,13 @@
 """Links, on the default bridge and on networks of the user. The same is true of dockerd 26 (SCOW_TEST_HOST)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.harness.clients import Clients
+from tests.conftest import load_busybox
+from tests.harness.clients import Clients, await_true
+from tests.harness.engine import Engine
+from tests.harness.registry import Registry
 from tests.integration.network.test_names import World
 
 pytestmark = pytest.mark.root
@@ -126,3 +129,45 @@ def test_links_on_networks_of_the_user(world: Linked) -> None:
     assert not world.lookup("lkweb", "x1") & {world.address("lkdb", more)}
     world.cli("restart", "-t", "0", "lkweb")
     assert world.lookup("lkweb", "db") == there
+
+
+SERVER = "for port in 80 81; do while true; do nc -l -p $port -e echo hello; done & done; sleep 600"
+
+
+def served(engine: Clients, name: str, address: str, port: int = 80) -> bool:
+    return engine.scow("exec", name, "nc", "-w", "1", address, str(port)).stdout == "hello\n"
+
+
+def test_links_where_containers_are_kept_apart(new_engine: Callable[..., Engine], registry: Registry) -> None:
+    """--icc=false: what is linked reaches what is exposed, also after restarts of either and of the daemon; nobody else does."""
+    engine = new_engine(config={"icc": False})
+    engine.start()
+    load_busybox(engine, registry)
+    world = Linked(engine)
+    world.cli("run", "-d", "--name", "lkdb", "--expose", "80", "busybox", "sh", "-c", SERVER)
+    world.run("lkweb", "--link", "lkdb:db")
+    world.run("lkother")
+    address = world.where("lkdb")
+    await_true("an answer", lambda: served(engine, "lkweb", address))
+    assert served(engine, "lkdb", "127.0.0.1", 81)
+    assert not served(engine, "lkweb", address, 81) and not served(engine, "lkother", address)
+    world.cli("stop", "-t", "0", "lkdb")
+    world.run("lkmore")
+    world.run("lkmost")
+    world.cli("start", "lkdb")
+    await_true("an answer", lambda: served(engine, "lkweb", world.where("lkdb")))
+    engine.kill9()
+    engine.start()
+    assert served(engine, "lkweb", world.where("lkdb")) and not served(engine, "lkother", world.where("lkdb"))
+    world.cli("rm", "--link", "lkweb/db")
+    assert not served(engine, "lkweb", world.where("lkdb"))
+    world.close()
+
+
+def test_a_network_of_the_user_keeps_its_containers_apart(world: Linked) -> None:
+    net = world.network("lkapart", "-o", "com.docker.network.bridge.enable_icc=false")
+    world.cli("run", "-d", "--name", "lkdb", "--network", net, "busybox", "sh", "-c", SERVER)
+    world.container("lkweb", net, "--link", "lkdb:db")
+    await_true("the server", lambda: served(world.engine, "lkdb", "127.0.0.1"))
+    assert world.lookup("lkweb", "db") == {world.address("lkdb", net)}
+    assert not served(world.engine, "lkweb", world.address("lkdb", net))

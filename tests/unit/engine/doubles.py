@@ -19,7 +19,17 @@ from scow.metadata.database import Database
 from scow.model.container import ContainerConfig
 from scow.model.event import Event
 from scow.model.image import HistoryEntry, Image
-from scow.model.network import AddressRange, Endpoint, EndpointWish, Network, NetworkRequest, Places, Tenancy, Tenant
+from scow.model.network import (
+    AddressRange,
+    Endpoint,
+    EndpointWish,
+    Network,
+    NetworkRequest,
+    Places,
+    Reach,
+    Tenancy,
+    Tenant,
+)
 from scow.model.ports import PublishedPort
 from scow.model.volume import Volume
 from scow.oci.reference import Reference
@@ -136,6 +146,7 @@ class FakeNetworking:
         self.connected: dict[str, Endpoint] = {}
         self.fail: Exception | None = None
         self.started: Any = None
+        self.reaches: dict[str, tuple[Reach, ...]] = {}
 
     async def start(self, living: Mapping[str, Tenancy]) -> None:
         self.started = living
@@ -167,6 +178,9 @@ class FakeNetworking:
         raise NotImplementedError
 
     async def rename(self, container_id: str, name: str) -> None: ...
+
+    async def reach(self, container_id: str, reaches: tuple[Reach, ...]) -> None:
+        self.reaches[container_id] = reaches
 
     def host_changes(self) -> Sequence[str]:
         return ()

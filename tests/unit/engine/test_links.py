@@ -7,8 +7,10 @@ import pytest
 from scow.engine.containers import remove, rename, start
 from scow.engine.networks import links
 from scow.errors import Internal, InvalidArgument, NotFound, ScowError
+from scow.model.network import Reach
+from scow.model.ports import Port
 from tests.unit.engine.doubles import World
-from tests.unit.engine.test_lifecycle import made, run
+from tests.unit.engine.test_lifecycle import made, run, settled
 
 
 def hosts(world: World, id_: str) -> list[str]:
@@ -23,7 +25,7 @@ async def refused(world: World, sentence: str, **host: object) -> None:
 
 def test_what_a_link_gives(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
-        child = await made(world, "db", {"env": ("PASS=x",), "hostname": "dbhost"})
+        child = await made(world, "db", {"env": ("PASS=x",), "hostname": "dbhost", "exposed_ports": (Port(80),)})
         await start.start(world.engine, "db")
         parent = await made(world, "web", links=("db:d", "db", "/db:/x/e", "db:d", "db:"))
         engine, entry = world.engine, world.engine.containers.find("web")
@@ -32,16 +34,20 @@ def test_what_a_link_gives(tmp_path: Path) -> None:
         await start.start(engine, "web")
         assert hosts(world, parent)[:3] == ["10.9.0.2\td dbhost db", "10.9.0.2\tdb dbhost", "10.9.0.2\te dbhost db"]
         env = world.supervisor.tasks[parent].spec.spec["process"]["env"]
-        assert env[2:8] == [
+        told = [word for word in env if word.startswith(("D_NAME", "D_ENV", "DB_PORT=", "DB_NAME"))]
+        assert told == [
             "D_NAME=/web/d",
             "D_ENV_PASS=x",
             "D_ENV_A=image",
+            "DB_PORT=tcp://10.9.0.2:80",
             "DB_NAME=/web/db",
-            "DB_ENV_PASS=x",
-            "DB_ENV_A=image",
         ]
         assert env[0].startswith("PATH=") and env[1].startswith("HOSTNAME=")
         assert world.engine.containers.find("/web/d") is world.engine.containers.find("web/db")
+        await world.engine.containers.find("db").task.signal(9)  # type: ignore[union-attr]
+        await settled(world, child, "exited")
+        await start.start(engine, "db")
+        assert world.networking.reaches == {parent: (Reach("10.9.0.2", Port(80)),)}
         await rename.rename(engine, "db", "db2")
         await rename.rename(engine, "web", "web2")
         assert links.shown(engine, entry.container)[0] == "/db2:/web2/d"

@@ -43,6 +43,7 @@ def test_what_was_not_published_is_dropped_last() -> None:
     assert [line.strip() for line in inward if line.strip()] == [
         "ct state established,related meta mark set meta mark | 0x8000000 accept",
         "iifname . oifname @neighbours meta mark set meta mark | 0x8000000 accept",
+        "ip saddr . ip daddr . meta l4proto . th dport @links meta mark set meta mark | 0x8000000 accept",
         "iifname @closed drop",
         "oifname @closed drop",
         "ct status dnat meta mark set meta mark | 0x8000000 accept",
@@ -123,3 +124,23 @@ def test_publishing_anew_is_one_change_and_loses_nothing_when_it_fails() -> None
     table.error = 0
     firewall.withdraw("web")
     assert not any(table.elements.values())
+
+
+def test_links_open_ways_of_their_own_and_come_and_go_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    apart = Shape("scow", (Wall("scow0", "172.29.0.0/16", icc=False),))
+    firewall = Firewall(apart)
+    monkeypatch.setattr(firewall, "reload", lambda: loaded.append(ruleset(firewall.shape, [])))
+    firewall.link(frozenset({("172.29.0.3", "172.29.0.2", "tcp", 80), ("172.29.0.3", "172.29.0.2", "udp", 53)}))
+    assert "{ 172.29.0.3 . 172.29.0.2 . tcp . 80, 172.29.0.3 . 172.29.0.2 . udp . 53 }" in loaded[-1]
+    assert "set neighbours {\n        type ifname . ifname\n        \n" in loaded[-1]
+    firewall.link(frozenset({("172.29.0.3", "172.29.0.2", "tcp", 80), ("172.29.0.3", "172.29.0.2", "udp", 53)}))
+    assert len(loaded) == 1
+
+    def fail() -> None:
+        raise Unavailable("no")
+
+    monkeypatch.setattr(firewall, "reload", fail)
+    with pytest.raises(Unavailable):
+        firewall.link(frozenset())
+    assert len(firewall.shape.links) == 2

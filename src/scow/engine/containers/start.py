@@ -119,7 +119,7 @@ async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], und
 
 async def _connect(engine: Engine, container: Container) -> Sandbox | None:
     wanted = wishes.plugged(container)
-    return await engine.networking.connect(wishes.tenant(engine, container), wanted) if wanted else None
+    return await engine.networking.connect(links.tenant(engine, container), wanted) if wanted else None
 
 
 def _plain_endpoints(engine: Engine, container: Container) -> tuple[Endpoint, ...]:

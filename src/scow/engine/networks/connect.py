@@ -54,7 +54,7 @@ async def _plug_in(engine: Engine, entry: Entry, wish: EndpointWish) -> None:
     container = entry.container
     netns = open_namespace(container.status.pid)
     try:
-        places = await engine.networking.attach(wishes.tenant(engine, container, wish), wish, netns)
+        places = await engine.networking.attach(links.tenant(engine, container, wish), wish, netns)
     finally:
         os.close(netns)
     before = {one.endpoint_id for one in container.status.endpoints}

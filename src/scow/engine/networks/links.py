@@ -17,6 +17,7 @@ from scow.engine.registry import Entry
 from scow.errors import Internal, InvalidArgument, NotFound
 from scow.model import transitions
 from scow.model.container import Container, HostConfig, Link
+from scow.model.network import EndpointWish, Reach, Tenant
 from scow.network import links
 
 _BRIDGE = "bridge"
@@ -122,6 +123,22 @@ def _linked(engine: Engine, container: Container) -> list[tuple[Link, Container]
     return found
 
 
+def tenant(engine: Engine, container: Container, joining: EndpointWish | None = None) -> Tenant:
+    """What the network must know of a container (`wishes.tenant`), also of its links."""
+    return replace(wishes.tenant(engine, container, joining), reaches=_reaches(engine, container))
+
+
+def _reaches(engine: Engine, container: Container) -> tuple[Reach, ...]:
+    entries = (engine.containers.get(link.container_id) for link in container.status.links)
+    others = {entry.container.id: entry.container for entry in entries if entry is not None}
+    return tuple(
+        Reach(address, port)
+        for other in others.values()
+        if (address := _address(other))
+        for port in other.config.exposed_ports
+    )
+
+
 def environment(engine: Engine, container: Container) -> tuple[str, ...]:
     """The variables that tell of linked containers, as they are now."""
     return tuple(
@@ -153,13 +170,16 @@ def _short(alias: str) -> str:
 async def moved(engine: Engine, container: Container) -> None:
     """It runs, perhaps at another address than before: the hosts files of those that are linked to it follow."""
     address = _address(container)
-    changes = {}
+    changes, parents = {}, []
     for entry in engine.containers:
         aliases = [link.alias for link in entry.container.status.links if link.container_id == container.id]
         if aliases and address and _address(entry.container):
             changes[f"{files.directory(engine, entry.container.id)}/hosts"] = aliases
+            parents.append(entry.container)
     if not changes:
         return
+    for parent in parents:
+        await engine.networking.reach(parent.id, _reaches(engine, parent))
 
     def work() -> None:
         for path, aliases in changes.items():
@@ -201,4 +221,5 @@ async def unlink(engine: Engine, name: str) -> None:
     if _address(entry.container):
         edit = asyncio.to_thread(name_files.edit_hosts, path, lambda text: without(text, alias))
         await complete(edit, f"links of {entry.container.id[:12]}")
+        await engine.networking.reach(entry.container.id, _reaches(engine, entry.container))
     engine.export(entry.container)
