@@ -52,6 +52,7 @@ class BuildRequest:
     `contexts`: what more names stand for (see NamedContexts); `sent`: ids of the uploads among them.
     `agents`: ids of the connections to ssh agents, by the names that RUN --mount=type=ssh gives.
 
+    `cache_from`: names of images here whose steps count as made; `cache_pulled`: those of images that are pulled first.
     `anew`: names or numbers of stages that are built without the cache.
 
     `arguments` with None are asked for, but have no value. `stamp`: SOURCE_DATE_EPOCH in Unix seconds.
@@ -80,6 +81,7 @@ class BuildRequest:
     use_cache: bool = True
     anew: frozenset[str] = frozenset()
     cache_from: tuple[str, ...] = ()
+    cache_pulled: tuple[Reference, ...] = ()
     squash: bool = False
     remove: bool = True
     remove_failed: bool = False

@@ -47,7 +47,7 @@ class Build:
         for number, argument in enumerate(() if self._work.request.trace else self._dockerfile.arguments, 1):
             tell(Sentence(f"Step {number}/{self.plan.steps} : {argument.text}"))
             tell(Sentence("\n"))
-        await self._work.find_lenders()
+        await self._work.find_lenders(tell)
         for index in self.plan.stages:
             self._stages[index] = spawn(self._stage(index, outputs), f"stage-{index}", awaited=True)
         try:

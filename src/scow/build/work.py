@@ -17,14 +17,15 @@ from scow.build.lending import Lender, borrow, lender
 from scow.build.mount_store import MountStore
 from scow.build.named import NamedContexts
 from scow.build.nodes import Nodes
-from scow.build.request import BuildRequest, Images, Runner
+from scow.build.request import BuildRequest, Images, Runner, Tell
 from scow.build.state import State
 from scow.build.tree import LayersTree
-from scow.errors import NotFound
+from scow.errors import NotFound, ScowError
 from scow.images.archive.writer import Emit
 from scow.images.parts import Parts
 from scow.images.pipe import settled
 from scow.model.image import Image
+from scow.model.transfer import Sentence
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -94,9 +95,17 @@ class Work:
                 found = None  # made at another time than the one asked for
         return found  # what is borrowed is not remembered: who names no lender gets what the inputs make
 
-    async def find_lenders(self) -> None:
-        """The images of --cache-from that are here; Docker does not pull them either."""
-        for name in self.request.cache_from:
+    async def find_lenders(self, tell: Tell) -> None:
+        """The images of --cache-from: those that are here, which Docker does not pull either, and those in a registry. Without
+        one a build takes longer, and no more.
+        """
+        for reference in self.request.cache_pulled:
+            credentials = self.request.credentials(reference.domain)
+            try:
+                await self.images.pull(reference, str(self.request.platform or ""), credentials, lambda _: None)
+            except ScowError as error:
+                tell(Sentence(f"cannot take the cache from {reference.familiar}: {error.message}\n"))
+        for name in (*self.request.cache_from, *map(str, self.request.cache_pulled)):
             with contextlib.suppress(NotFound):
                 image = self.images.resolve(name)
                 self.hold([*image.chain_ids, *self.parts.catalog.blobs_of(image.id)])

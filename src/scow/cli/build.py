@@ -256,7 +256,7 @@ def _parameters(session: Session, flags: Flags, quiet: bool) -> list[tuple[str, 
     for name, value in (
         ("buildargs", _arguments(flags.items("build-arg"))),
         ("labels", dict(label.partition("=")[::2] for label in flags.items("label"))),
-        ("cachefrom", [name for text in flags.items("cache-from") for name in text.split(",")]),
+        ("cachefrom", build_buildx.lenders(flags.items("cache-from"))),
         ("ulimits", flags.items("ulimit")),
     ):
         if value:

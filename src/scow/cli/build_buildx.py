@@ -47,6 +47,11 @@ def parameters(flags: Flags) -> list[tuple[str, str]]:
     return params
 
 
+def lenders(words: list[str]) -> list[str]:
+    """--cache-from: names separated by commas, or one description."""
+    return [name for word in words for name in ([word] if "=" in word else word.split(",")) if name]
+
+
 def write_metadata(path: str, metadata: dict[str, object]) -> None:
     """Atomically: a reader sees the old file or the new one."""
     import os

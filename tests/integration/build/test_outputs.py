@@ -212,3 +212,21 @@ def test_flags_of_buildx(clean: Clients) -> None:
         clean.scow("build", "--call=check", "-", input="FROM busybox\n").stdout
         == "Check complete, no warnings found.\n"
     )
+
+
+def test_the_cache_of_an_image_in_a_registry(clean: Clients, root: Path, registry: Registry) -> None:
+    name, given = f"{registry.address}/out/cache:1", str(root / "context")
+    (root / "context/Dockerfile").write_text("FROM busybox\nRUN date +%s.$RANDOM > /when\n")
+    clean.scow("build", "--push", "-t", name, "--iidfile", str(root / "iid"), given, check=True)
+    clean.api("DELETE", f"/images/{name}")
+    clean.api("POST", "/build/prune", query={"all": "1"})
+    again = clean.scow(
+        "build", f"--cache-from=type=registry,ref={name}", "--iidfile", str(root / "other"), given, check=True
+    )
+    assert " ---> Using cache\n" in again.stdout
+    assert (root / "other").read_text() == (root / "iid").read_text()
+    clean.api("DELETE", f"/images/{name}")
+    lost = clean.scow("build", f"--cache-from=type=registry,ref={registry.address}/no/such:1", given, check=True)
+    assert f"cannot take the cache from {registry.address}/no/such:1: " in lost.stdout
+    for wrong in ("type=gha", "type=registry", f"type=registry,ref={name},insecure=true"):
+        assert clean.scow("build", f"--cache-from={wrong}", given).returncode == 1

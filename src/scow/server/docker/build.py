@@ -19,6 +19,7 @@ from scow.errors import InvalidArgument, ScowError, Unsupported
 from scow.model.container import Resources, Ulimit
 from scow.model.transfer import BuiltImage, Sentence
 from scow.oci.platform import Platform
+from scow.oci.reference import Reference
 from scow.server.docker import outputs, query
 from scow.server.docker.call import Call
 from scow.server.docker.framed import Framed
@@ -112,6 +113,7 @@ def read(call: Call) -> BuildRequest:
         raise InvalidArgument(f"invalid remote context: {git_address.redacted(remote)[:200]}")
     contexts, sent = _contexts(call)
     arguments = _json(call, "buildargs", "build args", dict[str, str | None]) or {}
+    here, pulled = _lenders(call)
     return BuildRequest(
         dockerfile=_dockerfile(call.text("dockerfile")),
         context=call.text("context"),
@@ -127,7 +129,8 @@ def read(call: Call) -> BuildRequest:
         pull=call.flag("pull"),
         use_cache=not call.flag("nocache"),
         anew=frozenset(name.lower() for name in _json(call, "nocachefilter", "no-cache filter", list[str]) or ()),
-        cache_from=_lenders(call),
+        cache_from=here,
+        cache_pulled=pulled,
         squash=call.flag("squash"),
         remove=call.flag("rm", True),
         remove_failed=call.flag("forcerm"),
@@ -233,10 +236,17 @@ def _credentials(call: Call) -> Finder:
     return find
 
 
-def _lenders(call: Call) -> tuple[str, ...]:
-    """Names of images; BuildKit's other places of a cache are refused."""
-    names = tuple(_json(call, "cachefrom", "cache-from", list[str]) or ())
-    for name in names:
-        if "=" in name:
+def _lenders(call: Call) -> tuple[tuple[str, ...], tuple[Reference, ...]]:
+    """(names of images, those to be pulled); BuildKit's other places of a cache are refused."""
+    here, pulled = [], []
+    for name in _json(call, "cachefrom", "cache-from", list[str]) or ():
+        if "=" not in name:
+            here.append(name)
+            continue
+        fields = dict(field.partition("=")[::2] for field in name.split(","))
+        if fields.pop("type", "") != "registry" or "ref" not in fields:
             raise Unsupported(f"a cache of another kind than an image ({name}) is not supported by scow")
-    return names
+        pulled.append(Reference.parse(fields.pop("ref")).with_default_tag())
+        if fields:
+            raise Unsupported(f"{min(fields)} of a cache in a registry ({name}) is not supported by scow")
+    return tuple(here), tuple(pulled)

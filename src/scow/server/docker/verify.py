@@ -15,7 +15,11 @@ async def verify(call: Call) -> None:
     request = read(call)
     if not call.text("image"):
         raise InvalidArgument("an image is needed that is to be verified (image)")
-    for name, given in (("t", request.names), ("outputs", request.outputs), ("cachefrom", request.cache_from)):
+    for name, given in (
+        ("t", request.names),
+        ("outputs", request.outputs),
+        ("cachefrom", request.cache_from + request.cache_pulled),
+    ):
         if given:
             raise InvalidArgument(f"a build that verifies an image has no {name}")
     request = replace(request, verify=call.text("image"), use_cache=False)
