@@ -266,6 +266,8 @@ class Unpacker:
                 raise
             os.mkdir(name, 0o755, dir_fd=parent)
             fd = os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
+            if self._umask & 0o755:
+                os.fchmod(fd, 0o755)
             self._times[path] = self._mtime  # of what it was made for: the same wherever this is unpacked
         except NotADirectoryError:  # also what a link is to O_DIRECTORY with O_NOFOLLOW
             fd = self._through(parent, above, path, name, create)

@@ -14,7 +14,7 @@ from scow.images.differ import write_upper
 from scow.images.layer import unpack_into
 from scow.images.unpack import Unpacked
 from tests.harness import descriptors
-from tests.unit.images.craft import archive, directory, file, hardlink, header, source, symlink
+from tests.unit.images.craft import archive, directory, file, hardlink, header, pax, source, symlink
 
 
 def unpack(target: Path, data: bytes, limits: Limits | None = None) -> Unpacked:
@@ -272,3 +272,28 @@ def test_no_fd_is_left(tmp_path: Path) -> None:
     with pytest.raises(InvalidArchive):
         unpack(tmp_path / "u", archive(*members, file(b"../x")))
     descriptors.assert_no_new(before)
+
+
+def test_directories_that_a_layer_does_not_mention(tmp_path: Path) -> None:
+    """As Docker makes them: root's, 0755, whatever the directory has in the layer below; with the time of what they are
+    made for, so that the tree is the same wherever it is unpacked. An entry that comes later counts.
+    """
+    data = archive(
+        pax({"mtime": b"5.000000007"}),
+        file(b"a/b/c", b"1", mode=0o600, uid=9, gid=9),
+        symlink(b"d/e/l", b"x"),
+        file(b"f/g", b"1"),
+        directory(b"f", mode=0o711, uid=3, gid=4, mtime=8),
+        file(b"gone/.wh.x"),
+    )
+    old = os.umask(0o027)
+    try:
+        unpack(tmp_path / "t", data)
+    finally:
+        os.umask(old)
+    for name in ("a", "a/b", "d", "d/e", "gone"):
+        there = (tmp_path / "t" / name).stat()
+        assert (stat.S_IMODE(there.st_mode), there.st_uid, there.st_gid) == (0o755, 0, 0), name
+    assert [(tmp_path / "t" / name).stat().st_mtime_ns for name in ("a", "a/b")] == [5_000_000_007] * 2
+    late = (tmp_path / "t/f").stat()
+    assert (stat.S_IMODE(late.st_mode), late.st_uid, late.st_gid, late.st_mtime) == (0o711, 3, 4, 8)
