@@ -38,6 +38,7 @@ class Peer:
 
     name = ""
     clients: dict[str, list[str]]
+    base: Path  # below it is all that it has on disk
     socket: str | None = None
 
     def start(self) -> None:
@@ -103,6 +104,7 @@ class Scow(Peer):
 
     def __init__(self) -> None:
         self.engine = Engine()
+        self.base = self.engine.base
         self.socket = str(self.engine.socket)
         self.clients = {"scow": [str(ROOT / "bin/scow"), "-H", self.engine.host]}
         if shutil.which("docker"):

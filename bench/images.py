@@ -14,8 +14,10 @@ from tests.harness.registry import Image, Registry
 
 
 @contextlib.contextmanager
-def server(key: str, quick: bool) -> Iterator[tuple[str, str]]:
-    """A registry that holds one of the images, "many" files, "two" large layers or 30 "layers": (title, reference)."""
+def server(key: str, quick: bool, copies: int = 1) -> Iterator[tuple[str, list[str]]]:
+    """A registry that holds one of the images, "many" files, "two" large layers or 30 "layers": (title, references).
+    The copies share no layer.
+    """
     scale = 0.2 if quick else 1.0
     registry = Registry()
     try:
@@ -28,9 +30,13 @@ def server(key: str, quick: bool) -> Iterator[tuple[str, str]]:
         else:
             layers = [_layer(number, int(3e6 * scale)) for number in range(30)]
             title = "30 layers"
-        reference = registry.push(f"bench/{key}", Image(layers))
+        references = []
+        for number in range(copies):
+            mark = _tar({"copy": b"%d" % number}).rstrip(b"\0")
+            mark += bytes(-len(mark) % 512)
+            references.append(registry.push(f"bench/{key}", Image([mark + layer for layer in layers]), f"{number}"))
         layers.clear()
-        yield title, reference
+        yield title, references
     finally:
         registry.close()
 

@@ -60,10 +60,12 @@ FORGOTTEN = 40.0
 
 
 class Bench:
-    """Peers that run, and how often to repeat. Every method named `row_KEY` fills one or more rows."""
+    """Peers that run, and how often to repeat; `disks`: each has a file system of its own. Every method named `row_KEY`
+    fills one or more rows.
+    """
 
-    def __init__(self, peers: list[Peer], n: int, quick: bool) -> None:
-        self.peers, self.n, self.quick = peers, n, quick
+    def __init__(self, peers: list[Peer], n: int, quick: bool, disks: bool = False) -> None:
+        self.peers, self.n, self.quick, self.disks = peers, n, quick, disks
         self.rows: list[Row] = []
 
     def row(self, *args: str, **kwargs: str) -> Row:
@@ -278,13 +280,18 @@ class Bench:
         self._pulls("layers")
 
     def _pulls(self, key: str) -> None:
-        with images.server(key, self.quick) as (title, reference):
+        turns = 1 if self.quick else 3
+        with images.server(key, self.quick, turns + 1 if self.disks else 1) as (title, references):
             row = self.row(f"pull-{key}", f"pull and unpack: {title}", "s", goal="2×")
+            waiting = {peer.name: list(references) for peer in self.peers}
 
             def reset(peer: Peer) -> None:
-                peer.call("rmi", "-f", reference, check=False)
+                peer.call("rmi", "-f", references[0], check=False)
 
-            self.by_engine(row, lambda peer, _: self.pull(peer, reference), 1 if self.quick else 2, reset)
+            def step(peer: Peer, _: list[str]) -> float:
+                return self.pull(peer, waiting[peer.name].pop() if self.disks else references[0])
+
+            self.by_engine(row, step, turns, None if self.disks else reset)
 
     def row_save(self) -> None:
         row = self.row("save", "save: the image of many files", "s", goal="1.5×")
@@ -299,7 +306,7 @@ class Bench:
     @contextlib.contextmanager
     def _everywhere(self) -> Iterator[str]:
         """The image of many files in all engines: its reference."""
-        with images.server("many", self.quick) as (_, reference):
+        with images.server("many", self.quick) as (_, (reference,)):
             for peer in self.peers:
                 peer.pull(reference)
             yield reference
