@@ -123,9 +123,9 @@ class Builder:
 
         parts = self._parts
         files = await parts.run(parse, manifest, parts.limits.entries)
-        context = await parts.run(Synced, self.contexts, uid, name, files)
+        context = await settled(parts.submit(Synced, self.contexts, uid, name, files), Synced.close)
         try:
-            asked = await parts.run(lambda: context.ask(self._needed(request, context)))
+            asked = await settled(parts.submit(lambda: context.ask(self._needed(request, context))))
             numbers = {file.path: number for number, file in enumerate(files)}
             return self.uploads.add(context, uid), [numbers[path] for path in asked]
         except BaseException:

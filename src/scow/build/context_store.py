@@ -18,6 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -122,6 +123,11 @@ class ContextStore:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             return name, os.open(f"{directory}/{name}", flags, 0o600)
 
+    def drop(self, known: Known, name: str) -> None:
+        """A new segment that nobody will name."""
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self._root}/{known.key}/{name}")
+
     def save(self, known: Known, new: tuple[str, int] | None, files: dict[bytes, Content], present: set[bytes]) -> None:
         """Keep `files`, of which those in the segment behind known's own are in `new`. What was known of other paths stays
         (another Dockerfile may want them) until it is more than half of all.
@@ -141,9 +147,11 @@ class ContextStore:
             if len(segments) > _SEGMENTS or wanted * 2 < stored:
                 name, fd, merged = self._packed(known, descriptors, files)
                 segments = [name]
-            os.fsync(fd)
-            if new[1] != fd:
-                os.close(fd)
+            try:
+                os.fsync(fd)
+            finally:
+                if new[1] != fd:
+                    os.close(fd)
             data = msgspec.msgpack.encode(_Index(known.name, known.made_at, segments, merged))
             with self._lock:
                 write_file(f"{directory}/index", data)
@@ -154,6 +162,14 @@ class ContextStore:
     ) -> tuple[str, int, dict[bytes, Content]]:
         """The contents of `files` in one new segment."""
         name, fd = self.segment(known)
+        try:
+            return name, fd, self._moved(fd, descriptors, files)
+        except BaseException:
+            os.close(fd)
+            self.drop(known, name)
+            raise
+
+    def _moved(self, fd: int, descriptors: list[int], files: dict[bytes, Content]) -> dict[bytes, Content]:
         moved: dict[bytes, Content] = {}
         position = 0
         for path, content in files.items():
@@ -167,7 +183,7 @@ class ContextStore:
                 left -= len(chunk)
             if not left:
                 moved[path] = Content(content.identity, content.digest, 0, start)
-        return name, fd, moved
+        return moved
 
     def _sweep(self, directory: str, names: set[str]) -> None:
         """Remove the segments that nobody names, unless another build is writing one."""

@@ -35,6 +35,7 @@ class Synced(Nodes):
         self._store = store
         self._known = store.open(uid, name)
         self._open = True
+        self._kept = False
         self._inline: dict[Path, bytes] = {}
         self._places: dict[Path, Content] = {}
         self._asked: list[tuple[Path, Stated]] = []
@@ -131,10 +132,13 @@ class Synced(Nodes):
                 files[file.path] = place
         present = {file.path for file in self._stated.values()}
         self._store.save(self._known, self._new if self._fresh else None, files, present)
+        self._kept = bool(self._fresh)
 
     def close(self) -> None:
         if self._open:
             self._open = False
             if self._new is not None:
                 os.close(self._new[1])
+                if not self._kept:
+                    self._store.drop(self._known, self._new[0])
             self._store.release(self._known)

@@ -1,5 +1,6 @@
 """Contexts of changed files: what is kept, for whom, and what a crash leaves."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def test_nobody_gets_what_another_user_has_sent(tmp_path: Path) -> None:
 def test_what_may_still_change_is_not_remembered(tmp_path: Path) -> None:
     store = ContextStore(str(tmp_path))
     assert _build(store, {"a": b"1"}, settled=b"\0") == {"a"}
+    assert sum(path.is_file() for path in tmp_path.rglob("*")) == 0
     assert _build(store, {"a": b"2"}) == {"a"}
 
 
@@ -97,6 +99,22 @@ def test_what_a_crash_leaves_is_no_harm(tmp_path: Path, damage: str) -> None:
     ContextStore(str(tmp_path)).sweep()
     assert _build(store, {"a": b"A" * 100}) == (set() if damage == "a new segment" else {"a"})
     assert not (directory / "beef").exists()
+
+
+def test_a_save_that_fails_loses_only_what_is_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ContextStore(str(tmp_path))
+    _build(store, {"a": b"A"})
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr("scow.build.context_store.os.fsync", full)
+    with pytest.raises(ResourceExhausted):
+        _build(store, {"a": b"A", "b": b"B"})
+    monkeypatch.undo()
+    assert _build(store, {"a": b"A", "b": b"B"}) == {"b"}
+    (kept,) = store.all()
+    assert len(os.listdir(tmp_path / kept.key)) == 3
 
 
 def test_more_than_was_allowed_is_refused(tmp_path: Path) -> None:

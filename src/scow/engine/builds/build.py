@@ -1,6 +1,7 @@
 """Build: an image, or something else, from a context and a Dockerfile."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -12,18 +13,22 @@ from scow.engine.builds.runner import ContainerRunner
 from scow.engine.containers import signals
 from scow.engine.context import Engine
 from scow.engine.images.push import push
-from scow.errors import InvalidArgument
+from scow.errors import InvalidArgument, ScowError
 from scow.model.event import Event
 from scow.model.transfer import Sentence
 
 if TYPE_CHECKING:
     from scow.build.export import Left
 
+_log = logging.getLogger("scow.build")
+
 
 def _give_back(context: Nodes) -> None:
-    """Keep what the next build can use. What a crash loses here is sent again."""
+    """Keep what the next build can use. What a crash or a full disk loses here is sent again."""
     try:
         context.save()
+    except (ScowError, OSError) as error:
+        _log.warning("the files of a build context cannot be kept: %s", error)
     finally:
         context.close()
 
