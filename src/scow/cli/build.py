@@ -6,7 +6,7 @@ import binascii
 import os
 import time
 
-from scow.cli import build_buildx, build_outputs, build_show, build_verify
+from scow.cli import build_buildx, build_outputs, build_show, build_source, build_verify
 from scow.cli.build_ssh import Lent
 from scow.cli.command import Command, Exit, environment
 from scow.cli.output import warn, write_all
@@ -19,11 +19,9 @@ from scow.client.upload import upload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
-    from scow.build.frontend.ignore import IgnoreRules
-    from scow.cli.build_sync import Sync
     from scow.cli.command import Session
     from scow.cli.flags import Flags, Option
     from scow.client.api import Response
@@ -82,8 +80,6 @@ _OPTIONS: tuple[Option, ...] = tuple(
     )
 )
 _EPOCH = "SOURCE_DATE_EPOCH"
-_MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
-_LONGEST_DOCKERFILE = 16 << 20
 
 
 def _build(session: Session, flags: Flags, args: list[str]) -> int:
@@ -109,9 +105,9 @@ def _build(session: Session, flags: Flags, args: list[str]) -> int:
 def _run(session: Session, flags: Flags, given: str, quiet: bool, lent: Lent) -> int:
     wanted = _outputs(flags)
     out = 2 if flags.text("format") else build_outputs.progress_descriptor(wanted)
-    source, dockerfile, size, sync = _context(session, flags, given)
+    source, dockerfile, size, sync = build_source.context(session, flags, given)
     if flags.on("compress"):
-        source = _compressed(source)
+        source = build_source.compressed(source)
     params = _parameters(session, flags, quiet) + build_outputs.parameter(wanted) + build_buildx.parameters(flags)
     params.append(("dockerfile", dockerfile))
     began = time.time()
@@ -119,14 +115,14 @@ def _run(session: Session, flags: Flags, given: str, quiet: bool, lent: Lent) ->
     mode = "" if quiet or verify else build_show.traced(flags.text("progress"), out)
     if mode:
         params.append(("trace", "1"))
-    if _is_remote(given):
+    if build_source.is_remote(given):
         params.append(("remote", given))
     if verify:
         params.append(("image", verify))
     headers = [("Content-Type", "application/x-tar"), *_credentials(session), *_secrets(flags.items("secret"))]
     try:
         params += lent.open(session.client)
-        params += _named_contexts(session, flags.items("build-context"))
+        params += build_source.named(session, flags.items("build-context"))
         id_ = sync.run(params) if sync is not None else None
         if sync is not None and id_ is not None:
             source, size = (lambda: b""), (lambda: sync.size)
@@ -183,7 +179,7 @@ def _check(session: Session, flags: Flags, given: str) -> int:
     path = flags.text("file")
     name = os.path.basename(path) if path and path != "-" else "Dockerfile"
     shown = name if path == "-" else os.path.relpath(path or os.path.join(given, name), given)
-    ignore = None if given == "-" else _ignore_text(given, shown)
+    ignore = None if given == "-" else build_source.ignore_text(given, shown)
     return check(session, text, name, ignore, flags.text("platform"))
 
 
@@ -200,15 +196,15 @@ def _local_text(flags: Flags, given: str, stdin: bool = True) -> str | None:
     """The Dockerfile of a directory, or the one on stdin; None when it is inside of an archive or elsewhere."""
     file = flags.text("file")
     if "-" in (given, file):
-        return _read_all(0).decode("utf-8", "replace") if stdin and not (given == "-" and file) else None
+        return build_source.read_all(0).decode("utf-8", "replace") if stdin and not (given == "-" and file) else None
     if not os.path.isdir(given):
         return None
     extra: dict[str, bytes] = {}
-    name = _placed(given, file, extra)
+    name = build_source.placed(given, file, extra)
     if name in extra:
         return extra[name].decode("utf-8", "replace")
     with open(os.path.join(given, name), encoding="utf-8", errors="replace") as stream:
-        return stream.read(_LONGEST_DOCKERFILE)
+        return stream.read(build_source.LONGEST_DOCKERFILE)
 
 
 class _Heard:
@@ -342,183 +338,6 @@ def _secrets(words: list[str]) -> list[tuple[str, str]]:
     if not found:
         return []
     return [("X-Scow-Build-Secrets", binascii.b2a_base64(jsontext.encode(found), newline=False).decode())]
-
-
-# ------------------------------------------------------------ the context
-
-
-def _context(
-    session: Session, flags: Flags, given: str
-) -> tuple[Callable[[], bytes], str, Callable[[], int] | None, Sync | None]:
-    """(what gives the archive, the Dockerfile's name in it, what tells how much was sent, what can do without)."""
-    file = flags.text("file")
-    if given == "-":
-        if file == "-":
-            raise Exit(1, "invalid argument: can't use stdin for both build context and dockerfile")
-        return *_from_stdin(file), None
-    if _is_remote(given):
-        return (lambda: b""), file or "Dockerfile", None, None
-    if not os.path.exists(given):
-        raise Exit(1, f"unable to prepare context: path {_quoted(given)} not found")
-    if not os.path.isdir(given):
-        raise Exit(1, f"unable to prepare context: context must be a directory: {given}")
-    extra: dict[str, bytes] = {}
-    if file == "-":
-        name = f".dockerfile.{os.urandom(10).hex()}"
-        extra[name] = _read_all(0)
-    else:
-        name = _placed(given, file, extra)
-    rules_text = _ignore_text(given, name)
-    if extra and name in extra:
-        extra[".dockerignore"] = (rules_text or "").encode() + f"\n.dockerignore\n{name}\n".encode()
-    rules = _rules(rules_text, ".dockerignore", name)
-    sync = None
-    if not flags.on("compress") and not session.client.endpoint.port:
-        from scow.cli.build_sync import Sync
-
-        sync = Sync(session.client, given, rules, extra, (name, f"{name}.dockerignore", ".dockerignore"))
-    return *_archive(given, rules, name, extra), sync
-
-
-def _is_remote(given: str) -> bool:
-    """Whether the daemon fetches the context: a directory of the name goes before a repository's short name."""
-    if given.startswith(("http://", "https://", "git://", "ssh://")):
-        return True
-    return given.startswith(("git@", "github.com/")) and not os.path.exists(given)
-
-
-def _rules(text: str | None, *always: str) -> IgnoreRules | None:
-    """The rules of a file's text; `always` is sent whatever it says: the daemon keeps it from the steps."""
-    if text is None:
-        return None
-    from scow.build.frontend.ignore import IgnoreRules
-
-    return IgnoreRules.parse("\n".join((text, *(f"!{name}" for name in always), "")))
-
-
-def _named_contexts(session: Session, words: list[str]) -> list[tuple[str, str]]:
-    """--build-context: directories are sent now, the rest is for the daemon to fetch."""
-    found: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        name = name.strip().lower()
-        if not equals or not name or not value:
-            raise Exit(1, f"invalid context value: {word}, expected key=value")
-        if _is_remote(value) or value.startswith(("docker-image://", "oci-layout://")):
-            found[name] = value
-            continue
-        if not os.path.isdir(value):
-            raise Exit(1, f"failed to get build context {name}: not a directory: {value}")
-        found[name] = f"upload:{_sent(session, value)}"
-    return [("contexts", jsontext.encode(found).decode())] if found else []
-
-
-def _sent(session: Session, root: str) -> str:
-    """The id of a directory that the daemon has now."""
-    from scow.cli.build_sync import Sync
-
-    rules = _rules(_ignore_text(root, ""))
-    id_ = None
-    if not session.client.endpoint.port:
-        id_ = Sync(session.client, root, rules, {}, ()).run([("named", "1")])
-    if id_ is None:
-        from scow.cli.build_context import Archive
-
-        answer = upload(session.client, "POST", "/scow/build/contexts", [], Archive(root, rules, {}))
-        id_ = str(answer.json()["Id"])
-    return id_
-
-
-def _archive(
-    root: str, rules: IgnoreRules | None, name: str, extra: dict[str, bytes]
-) -> tuple[Callable[[], bytes], str, Callable[[], int] | None]:
-    from scow.cli.build_context import Archive
-
-    archive = Archive(root, rules, extra)
-    return archive, name, lambda: archive.size
-
-
-def _placed(root: str, file: str, extra: dict[str, bytes]) -> str:
-    """The Dockerfile's name in the context; one from elsewhere is put into it."""
-    path = file or os.path.join(root, "Dockerfile")
-    if not os.path.exists(path):
-        lower = os.path.join(root, "dockerfile")
-        if file or not os.path.exists(lower):
-            raise Exit(
-                1,
-                "unable to prepare context: unable to evaluate symlinks in Dockerfile path: "
-                f"lstat {os.path.abspath(path)}: no such file or directory",
-            )
-        path = lower
-    name = os.path.relpath(os.path.abspath(path), os.path.abspath(root))
-    if not name.startswith(".."):
-        return name
-    with open(path, "rb") as stream:
-        name = f".dockerfile.{os.urandom(10).hex()}"
-        extra[name] = stream.read(_LONGEST_DOCKERFILE)
-    return name
-
-
-def _ignore_text(root: str, dockerfile: str) -> str | None:
-    """The text of the Dockerfile's own .dockerignore, else of the context's; None without either."""
-    for name in (f"{dockerfile}.dockerignore", ".dockerignore"):
-        try:
-            with open(os.path.join(root, name), encoding="utf-8", errors="replace") as stream:
-                return stream.read()
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-    return None
-
-
-def _from_stdin(file: str) -> tuple[Callable[[], bytes], str, Callable[[], int] | None]:
-    """An archive, or a Dockerfile without a context."""
-    from scow.client.upload import from_descriptor
-
-    start = b""
-    while len(start) < 512:
-        piece = os.read(0, 1 << 16)
-        if not piece:
-            break
-        start += piece
-    if start.startswith(_MAGIC) or start[257:262] == b"ustar":
-        waiting, rest = [start], from_descriptor(0)
-        return lambda: waiting.pop() if waiting else rest(), file or "Dockerfile", None
-    from scow.cli.build_context import Archive
-
-    archive = Archive(None, None, {"Dockerfile": start + _read_all(0)})
-    return archive, "Dockerfile", lambda: archive.size
-
-
-def _read_all(fd: int) -> bytes:
-    parts = []
-    while piece := os.read(fd, 1 << 16):
-        parts.append(piece)
-    return b"".join(parts)
-
-
-def _compressed(source: Callable[[], bytes]) -> Callable[[], bytes]:
-    """The same bytes through gzip."""
-    import zlib
-
-    packer, ended = zlib.compressobj(1, zlib.DEFLATED, 31), False
-
-    def pack() -> bytes:
-        nonlocal ended
-        while not ended:
-            piece = source()
-            ended = not piece
-            packed = packer.compress(piece) if piece else packer.flush()
-            if packed:
-                return packed
-        return b""
-
-    return pack
-
-
-def _quoted(text: str) -> str:
-    from scow.cli.flags import go_quote
-
-    return go_quote(text)
 
 
 COMMAND = Command(
