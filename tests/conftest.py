@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.harness import registry as registries
 from tests.harness.clients import Clients
 from tests.harness.engine import Engine
 from tests.harness.programs import ps_works
+
+# no test fails because the machine is busy
+settings.register_profile("scow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("scow")
 
 
 @pytest.fixture(scope="session")
