@@ -133,7 +133,9 @@ def test_contexts_by_name(clean: Clients, repository: tuple[Path, str], tmp_path
     with git.daemon(repository[0]) as url:
         named = ("files=" + str(tmp_path / "more"), "NoSuch/Image=docker-image://busybox", f"repo={url}/r.git#v1")
         options = [word for value in named for word in ("--build-context", value)]
-        clean.scow("build", *options, "-t", "b/named", "--target", "2", str(tmp_path / "main"), check=True)
+        clean.scow(
+            "build", "--network", "none", *options, "-t", "b/named", "--target", "2", str(tmp_path / "main"), check=True
+        )
         assert run(clean, "b/named", "cat /f /g /a /seen").split() == ["FFdev.dockerignore", "d"]
         clean.scow("build", *options, "-t", "b/files", str(tmp_path / "main"), check=True)
     layers = clean.api("GET", "/images/b/files/json").json()["RootFS"]["Layers"]

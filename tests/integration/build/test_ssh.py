@@ -30,19 +30,19 @@ def _dockerfile(root: Path, mounts: str) -> Path:
 
 def test_a_key_of_a_file_reaches_the_step_and_stays_nowhere(scratch: Engine, key: Path, tmp_path: Path) -> None:
     root = _dockerfile(tmp_path, "--mount=type=ssh,id=k,mode=0666 --mount=type=ssh,id=k,target=/other")
-    said = scratch.scow("build", "--ssh", f"k={key}", "-t", "b/ssh", str(root), check=True)
+    said = scratch.scow("build", "--network", "none", "--ssh", f"k={key}", "-t", "b/ssh", str(root), check=True)
     assert run(scratch, "b/ssh", "cat /env; ls /run/buildkit 2>&1 | wc -l; env | grep -c SSH; true").split("\n")[0] == (
         "SSH_AUTH_SOCK=/run/buildkit/ssh_agent.0"
     )
     secret = key.read_text().split("\n")[2]
     history = scratch.api("GET", "/images/b/ssh/history").body.decode()
     assert secret not in said.stdout + history + scratch.tail(1000) and "buildkit" not in history
-    assert "Using cache" in scratch.scow("build", str(root), check=True).stdout
+    assert "Using cache" in scratch.scow("build", "--network", "none", str(root), check=True).stdout
     assert list((scratch.exec_root / "build-secrets").iterdir()) == []
 
 
 def test_an_agent_is_needed_only_where_it_is_required(clean: Clients, tmp_path: Path) -> None:
-    optional = build(clean, "FROM busybox\nRUN --mount=type=ssh test -z $SSH_AUTH_SOCK\n")
+    optional = build(clean, "FROM busybox\nRUN --mount=type=ssh test -z $SSH_AUTH_SOCK\n", networkmode="none")
     assert not optional.error
     needed = build(clean, "FROM busybox\nRUN --mount=type=ssh,required true\n")
     assert needed.error == "unset ssh forward key default"
@@ -67,6 +67,6 @@ def test_a_cache_may_begin_with_files(clean: Clients) -> None:
         RUN --mount=type=cache,target=/c,id=begun,from=start,source=/s cat /c/a > /out; echo 2 > /c/a
         RUN --mount=type=cache,target=/c,id=begun,from=start,source=/s cat /c/a >> /out
     """
-    said = build(clean, context({"Dockerfile": dockerfile}), nocache="1")
+    said = build(clean, context({"Dockerfile": dockerfile}), nocache="1", networkmode="none")
     assert run(clean, said.image, "cat /out") == "1\n2\n"
     clean.api("POST", "/build/prune")
