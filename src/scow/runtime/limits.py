@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from scow.errors import InvalidArgument
-from scow.linux import libc
+from scow.linux import cgroup_files, libc
 from scow.runtime.failure import INIT, Failed
 from scow.runtime.job import Job
 
@@ -65,9 +65,12 @@ def lowered(item: dict[str, Any], asked_for: frozenset[str], allowed: bool) -> d
     """
     name = str(item.get("type", "")).lower().removeprefix("rlimit_")
     number = _NUMBERS.get(name)
-    if allowed or number is None or name in asked_for:
+    if number is None or name in asked_for or (allowed and name != "nofile"):
         return item
-    _, most = libc.get_limit(number)
+    if allowed:  # above this even the privileged are refused
+        most = int(cgroup_files.read("/proc/sys/fs", "nr_open") or _UNLIMITED)
+    else:
+        _, most = libc.get_limit(number)
     return {**item, "soft": min(_value(item, "soft"), most), "hard": min(_value(item, "hard"), most)}
 
 
