@@ -66,6 +66,7 @@ MOUNT_ATTR_NOATIME = 0x10
 MOUNT_ATTR_STRICTATIME = 0x20
 MOUNT_ATTR_NODIRATIME = 0x80
 MOUNT_ATTR_NOSYMFOLLOW = 0x200000
+MOUNT_ATTR_IDMAP = 0x100000
 MS_REC = 0x4000
 MS_UNBINDABLE = 1 << 17
 MS_PRIVATE = 1 << 18
@@ -299,9 +300,11 @@ def fsmount(fd: int, attributes: int = 0) -> int:
     return _fsmount(fd, 1, attributes)  # FSMOUNT_CLOEXEC
 
 
-def mount_setattr(fd: int, *, set: int = 0, clear: int = 0, propagation: int = 0, recursive: bool = False) -> None:
-    """Change attributes of the mount behind `fd` (and of those below it)."""
-    attributes = ctypes.create_string_buffer(struct.pack("QQQQ", set, clear, propagation, 0), 32)
+def mount_setattr(
+    fd: int, *, set: int = 0, clear: int = 0, propagation: int = 0, recursive: bool = False, userns: int = 0
+) -> None:
+    """Change attributes of the mount behind `fd` (and of those below it); `userns` is an fd for MOUNT_ATTR_IDMAP."""
+    attributes = ctypes.create_string_buffer(struct.pack("QQQQ", set, clear, propagation, userns), 32)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     _mount_setattr(fd, b"", flags, ctypes.addressof(attributes), 32)
 

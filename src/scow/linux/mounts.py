@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from scow.errors import InvalidArgument
+from scow.errors import InvalidArgument, Unsupported
 from scow.linux import borrowed, libc
 
 _SET = {
@@ -209,6 +209,33 @@ def overlay(options: Sequence[str], target: str) -> tuple[int, bool]:
         if error.errno != errno.EINVAL:  # old kernels refuse the word, some of them only when the mount is made
             raise
     return _old_overlay(lower, data, parsed, target), True
+
+
+def idmapped_overlay(options: Sequence[str], userns: int) -> int:
+    """A detached overlay mount whose layers below show the ids that the user namespace `userns` (an fd) maps theirs to.
+
+    The upper directory has the mapped ids themselves. Unsupported where the kernel or the layers' file system cannot do it.
+    """
+    parsed = parse(options)
+    lowers = [path for key, value in parsed.data if key == "lowerdir" for path in split_paths(value or "")]
+    fds: list[int] = []
+    try:
+        for lower in lowers:
+            fds.append(copy(lower))
+            libc.mount_setattr(fds[-1], set=libc.MOUNT_ATTR_IDMAP, userns=userns)
+        layers: list[tuple[str, str | None]] = [("lowerdir+", f"/proc/self/fd/{fd}") for fd in fds]
+        rest = [(key, value) for key, value in parsed.data if key != "lowerdir"]
+        return new("overlay", [*layers, *rest], parsed.attributes, "overlay")
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.ENOSYS):
+            raise Unsupported(
+                "the kernel cannot make an overlay of idmapped layers here (Linux 6.15, and a file system for the layers "
+                "that knows idmapped mounts, are needed)"
+            ) from error
+        raise
+    finally:
+        for fd in fds:
+            os.close(fd)
 
 
 def _old_overlay(lower: list[str], data: list[tuple[str, str | None]], parsed: Options, target: str) -> int:

@@ -63,6 +63,7 @@ def _keep_only(job: Job) -> None:
     wanted = {job.channel, job.terminal, job.root, job.proc, job.netns if job.netns is not None else -1}
     wanted.update(job.stdio or (0, 1, 2))
     wanted.update(job.extra)
+    wanted.update(job.copies or ())
     wanted.discard(-1)
     before = -1
     for fd in (*sorted(wanted), 0x7FFFFFFF):

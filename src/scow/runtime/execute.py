@@ -8,7 +8,7 @@ from scow.linux.cgroup import Cgroup
 from scow.oci.runtime import Process, Spec
 from scow.runtime import child
 from scow.runtime.contract import Launched
-from scow.runtime.launch import make_job, start
+from scow.runtime.launch import give_streams, make_job, start
 
 _KINDS = {
     libc.CLONE_NEWUSER: "user",
@@ -41,6 +41,8 @@ def execute(
         raise NotFound(f"container process {init_pid} is not running") from error
     job, ours = make_job(spec, process, cgroup.beside(init_pid), stdio, console_size)
     try:
+        if flags & libc.CLONE_NEWUSER:
+            give_streams(job)
         job.two_steps = bool(flags & libc.CLONE_NEWPID)
         job.extra = (pidfd,)
 

@@ -18,7 +18,10 @@ defaults and give way when the machine does not allow them. A list, or text sepa
 
 @dataclass(slots=True)
 class Job:
-    """`doing` says what is being tried: it becomes the error's text when the kernel refuses."""
+    """`doing` says what is being tried: it becomes the error's text when the kernel refuses.
+
+    copies: the sources of the spec's bind mounts (-1 for other mounts) when they were opened before the clone.
+    """
 
     spec: Spec
     process: Process
@@ -31,6 +34,7 @@ class Job:
     root_path: str = ""
     rootfs: Sequence[Mount] = ()
     netns: int | None = None
+    copies: tuple[int, ...] | None = None
     born_in_cgroup: bool = False
     stage: str = INIT
     doing: str = "starting"

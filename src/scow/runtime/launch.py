@@ -2,18 +2,19 @@
 
 import os
 import signal
+import stat
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from scow.errors import Internal, InvalidArgument
-from scow.linux import capabilities, cgroup_v1, libc
+from scow.linux import capabilities, cgroup_v1, libc, userns
 from scow.linux.cgroup import Cgroup, is_v2
 from scow.oci.runtime import Mount, Process, Spec
 from scow.runtime import channel, child, seccomp
 from scow.runtime.contract import Launched
 from scow.runtime.failure import INIT, start_failure
 from scow.runtime.job import Job, namespaces, refuse_host_sysctls, refuse_unsupported
+from scow.runtime.rootfs import open_ahead
 
 
 def warm() -> None:
@@ -53,15 +54,38 @@ def launch(
         job.root_path, job.rootfs, job.netns = str(root_path), rootfs, netns
         job.two_steps = any(flag == libc.CLONE_NEWPID for flag, _ in wanted.joined)
 
+        if flags & libc.CLONE_NEWUSER:
+            _before_userns(job)
+
         def after(pid: int) -> None:
             cgroup.complete()
             if flags & libc.CLONE_NEWUSER:
-                _write_maps(pid, spec.get("linux") or {})
+                userns.write_maps(pid, job.linux)
             channel.send_go(ours)
 
         return start(job, ours, flags, lambda job: child.start_init(job, wanted), after)
     finally:
+        for fd in {job.root, *(job.copies or ())} - {-1}:
+            os.close(fd)
         os.close(ours)
+
+
+def _before_userns(job: Job) -> None:
+    """Have what the child may not get any more once it is in its user namespace, and give it its streams."""
+    if any(mount.get("uidMappings") for mount in job.rootfs):
+        try:
+            open_ahead(job, job.linux)
+        except OSError as error:
+            raise start_failure(job.stage, error.errno or 0, job.doing) from error
+    give_streams(job)
+
+
+def give_streams(job: Job) -> None:
+    """Streams belong to the mapped root, who may then give them to the container's user; nobody inside could else."""
+    uid, gid = (userns.host_id(job.linux.get(key) or (), 0) for key in ("uidMappings", "gidMappings"))
+    for fd in set(job.stdio or ()):
+        if stat.S_IFMT(os.fstat(fd).st_mode) in (stat.S_IFIFO, stat.S_IFSOCK):
+            os.fchown(fd, uid, gid)
 
 
 def make_job(
@@ -175,16 +199,3 @@ def _died(job: Job, status: int) -> str:
     if os.WIFSIGNALED(status):
         return f"container init was killed by signal {os.WTERMSIG(status)}"
     return f"container init ended with status {os.waitstatus_to_exitcode(status)}"
-
-
-def _write_maps(pid: int, linux: Mapping[str, Any]) -> None:
-    """The id maps of a new user namespace."""
-    for name, key in (("uid_map", "uidMappings"), ("gid_map", "gidMappings")):
-        lines = [f"{item['containerID']} {item['hostID']} {item['size']}\n" for item in linux.get(key) or ()]
-        if not lines:
-            raise InvalidArgument(f"a user namespace needs {key}")
-        fd = libc.open_at(libc.AT_FDCWD, f"/proc/{pid}/{name}", os.O_WRONLY)
-        try:
-            os.write(fd, "".join(lines).encode())
-        finally:
-            os.close(fd)

@@ -7,9 +7,11 @@ own mount namespace, before the root is changed: host paths in the spec still me
 import errno
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from scow.linux import borrowed, libc, mounts, paths
+from scow.errors import Unsupported
+from scow.linux import borrowed, libc, mounts, paths, userns
 from scow.oci.runtime import Mount
 from scow.runtime import devices
 from scow.runtime.failure import INIT, Failed
@@ -27,10 +29,17 @@ _PROC_ALLOWED = frozenset(
 def build(job: Job) -> None:
     """Make the container's tree below the root path and leave an fd of its root in `job.root`."""
     wanted = [(mount, mounts.parse(mount.get("options") or ())) for mount in job.spec.get("mounts") or ()]
-    copies = [_open_source(job, mount, options) for mount, options in wanted]
+    copies = job.copies or tuple(_open_source(job, mount, options) for mount, options in wanted)
+    job.copies = None
     job.trying("making the mount tree private")
     libc.mount("", "/", "", libc.MS_REC | libc.MS_PRIVATE)
-    job.root = mount_root(job.rootfs, job.root_path, job.trying)
+    if job.root < 0:
+        job.root = mount_root(job.rootfs, job.root_path, job.trying)
+    else:  # the mapped root may not walk to the root path: what is mounted on / is as good for pivot_root
+        job.trying("error preparing the root filesystem")
+        target = libc.open_at(libc.AT_FDCWD, "/", libc.O_PATH | os.O_DIRECTORY)
+        libc.move_mount(job.root, target)
+        os.close(target)
     for (mount, options), copy in zip(wanted, copies, strict=True):
         _mount_one(job, mount, options, copy)
     if job.proc < 0 and job.linux.get("sysctl"):
@@ -38,6 +47,27 @@ def build(job: Job) -> None:
         _write_sysctls(job)
     devices.create(job)
     _make_cwd(job)
+
+
+def open_ahead(job: Job, mappings: Mapping[str, Any]) -> None:
+    """What a user namespace takes the right to away, by fd: the root's overlay, its layers below idmapped by the
+    namespace's maps, and the sources of bind mounts.
+
+    Runs before the clone, in a process of one thread.
+    """
+    (root,) = job.rootfs
+    if root.get("type") != "overlay":
+        raise Unsupported(f"a root of type {root.get('type')} cannot be idmapped")
+    job.trying("error mounting idmapped layers as root filesystem")
+    namespace = userns.make(mappings)
+    try:
+        job.root = mounts.idmapped_overlay(root.get("options") or (), namespace)
+    finally:
+        os.close(namespace)
+    copies: list[int] = []
+    for mount in job.spec.get("mounts") or ():
+        copies.append(_open_source(job, mount, mounts.parse(mount.get("options") or ())))
+        job.copies = tuple(copies)
 
 
 def _open_source(job: Job, mount: Mount, options: mounts.Options) -> int:
