@@ -21,6 +21,9 @@ from scow.supervisor.task import RunningTask
 from tests.harness import scratch
 from tests.integration.runtime.harness import build_rootfs, default_spec
 
+PATIENCE = float(os.environ.get("SCOW_TEST_PATIENCE", "60"))
+"""Seconds for the body of one test: a guard, not a measure. tests/guest gives more, for runc needs seconds there."""
+
 _numbers = itertools.count()
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from scow.errors import NotFound, ScowError, StartFailure
 from scow.supervisor.supervisor import Supervisor
-from tests.integration.supervisor.harness import Area, Client, eventually
+from tests.integration.supervisor.harness import PATIENCE, Area, Client, eventually
 
 Body = Callable[[Area, Supervisor], Awaitable[None]]
 CREATE = "failed to create task for container: failed to create shim task: OCI runtime create failed: "
@@ -33,7 +33,7 @@ def go(area: Area, body: Body) -> None:
         supervisor = area.supervisor()
         await supervisor.start()
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 await body(area, supervisor)
                 for container_id in os.listdir(f"{area.exec_root}/tasks"):
                     await supervisor.forget(container_id)

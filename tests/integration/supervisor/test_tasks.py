@@ -20,7 +20,7 @@ from scow.model.task import LogTarget
 from scow.monitor import exit_record
 from scow.supervisor.supervisor import Supervisor
 from tests.harness import descriptors
-from tests.integration.supervisor.harness import Area, Client, eventually, joined, monitor_of, unframe
+from tests.integration.supervisor.harness import PATIENCE, Area, Client, eventually, joined, monitor_of, unframe
 
 
 def children(pid: int) -> list[int]:
@@ -54,7 +54,7 @@ def run(shared: Area) -> Iterator[Callable[[Callable[[Area, Supervisor], Awaitab
             supervisor = shared.supervisor()
             await supervisor.start()
             try:
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(PATIENCE):
                     await body(shared, supervisor)
                 for container_id in os.listdir(f"{shared.exec_root}/tasks"):
                     await supervisor.forget(container_id)
