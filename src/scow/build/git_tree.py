@@ -4,10 +4,11 @@ import asyncio
 import os
 import secrets
 import shutil
+from contextlib import suppress
 
 from scow.background import complete
 from scow.build.context import Context
-from scow.build.git_address import Repository
+from scow.build.git_address import Repository, redacted
 from scow.build.git_fetch import Commit, check_out
 from scow.errors import NotFound
 from scow.images.parts import Parts
@@ -49,10 +50,17 @@ async def fill(parts: Parts, tree: Context, repository: Repository, *, keep: boo
 
 
 def _forget(git: str) -> None:
-    """What tells more than the repository: where it came from in full, and when."""
-    for name in ("FETCH_HEAD", "ORIG_HEAD"):
-        try:
-            os.unlink(f"{git}/{name}")
-        except FileNotFoundError:
-            continue
-    shutil.rmtree(f"{git}/logs", ignore_errors=True)
+    """What tells more than the repository and its submodules: where they came from in full, and when."""
+    for directory, inner, files in os.walk(git):
+        if "objects" not in inner or "config" not in files:
+            continue  # not the directory of a repository
+        for name in ("FETCH_HEAD", "ORIG_HEAD"):
+            with suppress(FileNotFoundError):
+                os.unlink(f"{directory}/{name}")
+        shutil.rmtree(f"{directory}/logs", ignore_errors=True)
+        # a submodule at a relative address has got the password of the one that it is in
+        with open(f"{directory}/config", "r+", encoding="utf-8", errors="surrogateescape") as config:
+            text = redacted(config.read())
+            config.seek(0)
+            config.truncate()
+            config.write(text)

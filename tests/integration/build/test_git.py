@@ -80,8 +80,13 @@ def test_a_password_is_shown_nowhere_and_in_no_layer(clean: Clients, repository:
         assert _shown(clean, f"{url}/r.git#dev/x") == "Dockerfile a link sub dev"
         denied = build(clean, b"", remote=url.replace("s3cret", "wr0ng") + "/r.git")
         assert denied.status == 503 and "wr0ng" not in denied.error and "Authentication failed" in denied.error
+        inner = repository[0] / "inner.git"
+        git.repository(inner, {"i": "inner"})
+        git.git(repository[0] / "r.git", "submodule", "--quiet", "add", str(inner), "m")
+        git.git(repository[0] / "r.git", "config", "-f", ".gitmodules", "submodule.m.url", "../inner.git")
+        git.commit(repository[0] / "r.git", {"a": "with a submodule at a relative address"})
         said = build(clean, f"FROM busybox\nADD --keep-git-dir {url}/r.git /r\n")
-        assert "s3cret" not in run(clean, said.image, "cat /r/.git/config; ls /r/.git; grep -r s3cret /r; true")
+        assert "s3cret" not in run(clean, said.image, "cat /r/.git/config /r/m/i; ls /r/.git; grep -r s3cret /r; true")
 
 
 def test_add_of_a_repository(clean: Clients, repository: tuple[Path, str]) -> None:
