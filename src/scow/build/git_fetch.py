@@ -6,6 +6,7 @@ speaks http, https, git and ssh only (never a local path, nor `ext::`, in submod
 
 import asyncio
 import os
+from collections import deque
 from dataclasses import dataclass
 
 from scow.background import spawn
@@ -15,6 +16,7 @@ from scow.images.starter import command
 from scow.images.starter.command import CommandFailed, MissingProgram
 
 _SECONDS = 600
+_LINES = 16
 _LOOK = 0.5  # seconds between looks at the room that is taken
 _SETTINGS = (
     "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.askPass=", "credential.helper=", "init.defaultBranch=main",
@@ -84,10 +86,10 @@ class _Git:
             self._environment["SSH_AUTH_SOCK"] = agent
 
     async def __call__(self, *arguments: str) -> list[str]:
-        """What it has said, by lines. CommandFailed."""
-        lines: list[str] = []
+        """The last lines that it has said: a server may have it say any number. CommandFailed."""
+        lines: deque[str] = deque(maxlen=_LINES)
         await command.run([*self._base, *arguments], lines.append, self.directory, self._environment)
-        return lines
+        return list(lines)
 
 
 async def _work(git: _Git, repository: Repository) -> Commit:
