@@ -18,6 +18,7 @@ from scow.errors import Conflict, InvalidArgument, NotFound, ResourceExhausted
 
 _PIECE = 64 << 10
 _MOST = 64
+_CLIENTS = 32  # of one step at the same time: the others wait until these have gone
 _ANSWER = 300.0
 """Seconds for an answer: the agent may ask its owner."""
 
@@ -126,9 +127,11 @@ async def listening(agent: Agent, directory: str, mode: int, uid: int, gid: int)
 
 async def _accept(sock: socket.socket, agent: Agent, tasks: TaskSet) -> None:
     loop = asyncio.get_running_loop()
+    room = asyncio.Semaphore(_CLIENTS)
     while True:
+        await room.acquire()
         client, _ = await loop.sock_accept(sock)
-        tasks.spawn(_serve(client, agent), "ssh-agent-client")
+        tasks.spawn(_serve(client, agent), "ssh-agent-client").add_done_callback(lambda _: room.release())
 
 
 async def _serve(client: socket.socket, agent: Agent) -> None:

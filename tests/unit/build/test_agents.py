@@ -1,7 +1,9 @@
 """Messages to ssh agents in any pieces, and who gets an answer."""
 
 import asyncio
+import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -71,9 +73,30 @@ def test_a_step_asks_the_clients_agent(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def _ask(path: str, questions: list[bytes]) -> list[bytes]:
-    import os
+def test_a_step_cannot_take_every_descriptor_of_the_daemon(tmp_path: Path) -> None:
+    async def main() -> None:
+        ours, theirs = socket.socketpair()
+        agents, before = Agents(), len(os.listdir("/proc/self/fd"))
+        agents.add(ID, ours, 7)
+        agent = agents.take(ID, 7)
+        async with listening(agent, str(tmp_path), 0o600, 0, 0) as path:
+            clients = [socket.socket(socket.AF_UNIX) for _ in range(100)]
+            for client in clients:
+                client.setblocking(False)
+                with suppress(BlockingIOError):
+                    client.connect(path)
+                await asyncio.sleep(0)
+            assert len(os.listdir("/proc/self/fd")) - before - len(clients) < 60
+            for client in clients:
+                client.close()
+            assert await asyncio.to_thread(_ask, path, [b"\x11add"]) == [FAILURE]
+        agent.sock.close()
+        theirs.close()
 
+    asyncio.run(main())
+
+
+def _ask(path: str, questions: list[bytes]) -> list[bytes]:
     answers = []
     fd = os.open(os.path.dirname(path), os.O_PATH)
     with socket.socket(socket.AF_UNIX) as client:
