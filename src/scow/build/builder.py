@@ -129,7 +129,7 @@ class Builder:
             numbers = {file.path: number for number, file in enumerate(files)}
             return self.uploads.add(context, uid), [numbers[path] for path in asked]
         except BaseException:
-            context.close()
+            await complete(asyncio.to_thread(context.close), "build-context")
             raise
 
     def _needed(self, request: BuildRequest, context: "Synced") -> "set[Path] | None":
@@ -167,7 +167,7 @@ class Builder:
             await through(contents, lambda read: self._parts.submit(context.receive, read, most))
             return self.uploads.add(context, uid)
         except BaseException:
-            context.close()
+            await complete(asyncio.to_thread(context.close), "build-context")
             raise
 
     async def build(

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from dataclasses import dataclass
 
+from scow.background import spawn
 from scow.build.nodes import Nodes
 from scow.errors import NotFound, ResourceExhausted
 
@@ -44,4 +45,4 @@ class Uploads:
         return upload.tree
 
     def _drop(self, id_: str) -> None:
-        self._waiting.pop(id_).tree.close()
+        spawn(asyncio.to_thread(self._waiting.pop(id_).tree.close), "build-context")

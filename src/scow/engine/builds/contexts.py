@@ -1,7 +1,9 @@
 """Contexts that come before the build that uses them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
+from scow import background
 from scow.build.request import BuildRequest
 from scow.engine.context import Engine
 
@@ -22,5 +24,5 @@ async def whole(engine: Engine, uid: int | None, archive: AsyncIterator[bytes]) 
     try:
         return engine.builder.uploads.add(context, uid)
     except BaseException:
-        context.close()
+        await background.complete(asyncio.to_thread(context.close), "build-context")
         raise
