@@ -63,7 +63,10 @@ class Synced(Nodes):
     def ask(self, needed: set[Path] | None) -> list[bytes]:
         """The paths of the files that must be sent. `needed`: those that count, None for all."""
         for path, file in self._stated.items():
-            if file.kind == manifest.FILE and path not in self._places and (needed is None or path in needed):
+            node = self.find(path)
+            if file.kind != manifest.FILE or node is None or node.kind != kinds.FILE:
+                continue  # or the manifest has something else in its place as well
+            if path not in self._places and (needed is None or path in needed):
                 self._asked.append((path, file))
         return [file.path for _, file in self._asked]
 

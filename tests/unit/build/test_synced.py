@@ -62,6 +62,18 @@ def test_nobody_gets_what_another_user_has_sent(tmp_path: Path) -> None:
     assert _build(store, {"a": b"good"}, uid=0) == {"a"}
 
 
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a")])
+def test_a_file_that_is_a_directory_too_is_no_trouble(tmp_path: Path, names: tuple[str, str]) -> None:
+    context = Synced(ContextStore(str(tmp_path)), 0, "/app", _files(dict.fromkeys(names, b"1")))
+    asked = context.ask(None)
+    assert asked == [names[1].encode()]
+    sent = [frame(1) + b"1" + b"\1"]
+    context.receive(lambda: sent.pop() if sent else b"", 1 << 20)
+    assert b"".join(context.content(tuple(names[1].encode().split(b"/")))) == b"1"
+    context.save()
+    context.close()
+
+
 def test_what_may_still_change_is_not_remembered(tmp_path: Path) -> None:
     store = ContextStore(str(tmp_path))
     assert _build(store, {"a": b"1"}, settled=b"\0") == {"a"}
