@@ -199,10 +199,14 @@ class ContextStore:
         for key in sorted(os.listdir(self._root)):
             path = f"{self._root}/{key}/index"
             index = _read(path)
-            if index is not None:
-                size = sum(entry.stat().st_blocks * 512 for entry in os.scandir(f"{self._root}/{key}"))
+            if index is None:
+                continue
+            try:
                 used_at = os.stat(path).st_mtime_ns
-                yield Kept(key, index.name, size, index.made_at, used_at, self._users[key] > 0)
+                size = sum(_taken(entry) for entry in os.scandir(f"{self._root}/{key}"))
+            except FileNotFoundError:
+                continue  # removed just now
+            yield Kept(key, index.name, size, index.made_at, used_at, self._users[key] > 0)
 
     def remove(self, key: str) -> bool:
         """False when a build uses it, or when it is not there."""
@@ -237,3 +241,11 @@ def _read(path: str) -> _Index | None:
             return msgspec.msgpack.decode(stream.read(), type=_Index)
     except (OSError, msgspec.MsgspecError):
         return None
+
+
+def _taken(entry: "os.DirEntry[str]") -> int:
+    """Bytes on disk; a build may remove an old segment meanwhile."""
+    try:
+        return entry.stat(follow_symlinks=False).st_blocks * 512
+    except FileNotFoundError:
+        return 0

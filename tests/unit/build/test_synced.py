@@ -56,6 +56,20 @@ def test_only_what_has_changed_is_asked_for(tmp_path: Path) -> None:
     assert _build(store, files) == {"a", "d/b", "d/c"}
 
 
+def test_a_list_is_made_while_contexts_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ContextStore(str(tmp_path))
+    _build(store, {"a": b"A"})
+    (kept,) = store.all()
+    stat = os.stat
+
+    def late(path: str) -> os.stat_result:
+        assert store.remove(kept.key)
+        return stat(path)
+
+    monkeypatch.setattr("scow.build.context_store.os.stat", late)
+    assert list(store.all()) == []
+
+
 def test_nobody_gets_what_another_user_has_sent(tmp_path: Path) -> None:
     store = ContextStore(str(tmp_path))
     assert _build(store, {"a": b"evil"}, uid=1000) == {"a"}
