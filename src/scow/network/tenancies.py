@@ -246,6 +246,8 @@ class Tenancies:
             await asyncio.to_thread(sandbox.detach, netns, endpoint.interface)
             return await self._rearrange(place, netns, before)
         finally:
+            if self._unreach((endpoint,)):
+                await self._close_ways()
             self._free(place.tenant.id, endpoint)
 
     async def _rearrange(self, place: _Place, netns: int, before: Lease) -> Places:
@@ -363,6 +365,15 @@ class Tenancies:
             place.tenant = replace(place.tenant, reaches=reaches)
             await self._open_ways()
 
+    def _unreach(self, endpoints: Sequence[Endpoint]) -> bool:
+        """No link leads to their addresses any more; whether one did. Links to a container that starts again are told anew."""
+        gone, found = {one.ip_address for one in endpoints}, False
+        for place in self._places.values():
+            left = tuple(reach for reach in place.tenant.reaches if reach.address not in gone)
+            if left != place.tenant.reaches:
+                place.tenant, found = replace(place.tenant, reaches=left), True
+        return found
+
     async def _close_ways(self) -> None:
         """Before an address is somebody else's."""
         try:
@@ -397,7 +408,7 @@ class Tenancies:
         self._ports.release(container_id, lease.published)
         parts.files.remove(container_id)
         self._places.pop(container_id, None)
-        if place.tenant.reaches:
+        if self._unreach(lease.endpoints) or place.tenant.reaches:
             await self._close_ways()
         for endpoint in lease.endpoints:
             self._free(container_id, endpoint)

@@ -1,5 +1,6 @@
 """Links, on the default bridge and on networks of the user. The same is true of dockerd 26 (SCOW_TEST_HOST)."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -138,6 +139,12 @@ def served(engine: Clients, name: str, address: str, port: int = 80) -> bool:
     return engine.scow("exec", name, "nc", "-w", "1", address, str(port)).stdout == "hello\n"
 
 
+def _ways(engine: Engine) -> str:
+    return subprocess.run(
+        ["nft", "list", "set", "inet", f"scow_{engine.bridge}", "links"], check=True, capture_output=True, text=True
+    ).stdout
+
+
 def test_links_where_containers_are_kept_apart(new_engine: Callable[..., Engine], registry: Registry) -> None:
     """--icc=false: what is linked reaches what is exposed, also after restarts of either and of the daemon; nobody else does."""
     engine = new_engine(config={"icc": False})
@@ -151,7 +158,9 @@ def test_links_where_containers_are_kept_apart(new_engine: Callable[..., Engine]
     await_true("an answer", lambda: served(engine, "lkweb", address))
     assert served(engine, "lkdb", "127.0.0.1", 81)
     assert not served(engine, "lkweb", address, 81) and not served(engine, "lkother", address)
+    assert address in _ways(engine)
     world.cli("stop", "-t", "0", "lkdb")
+    await_true("no way to an address that may be another's", lambda: address not in _ways(engine))
     world.run("lkmore")
     world.run("lkmost")
     world.cli("start", "lkdb")
