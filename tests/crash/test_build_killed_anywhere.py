@@ -147,6 +147,7 @@ def test_killed_anywhere(fresh_daemon: Engine, archive: bytes, batch: int) -> No
     whole = build(engine, archive, buildargs={"ROUND": "first"}, headers={"X-Scow-Build-Secrets": HEADER})
     assert whole.image
     engine.restart()
+    run(engine, whole.image, "true")  # what the daemon keeps ready is there from now on
     before = leaks.at_rest(engine)
     before["veths"] += 100  # they are not of this daemon alone
     chosen = random.choices(MOMENTS, k=min(BATCH, MORE - (batch - 1) * BATCH)) if batch else list(MOMENTS)
