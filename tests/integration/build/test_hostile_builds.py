@@ -467,9 +467,10 @@ def test_cve_2014_9357_nothing_of_the_image_unpacks_an_archive(clean: Clients) -
 
 
 def test_archives_that_mean_harm_harm_nothing_through_add(clean: Clients, aim: Path) -> None:
-    """The corpus of hostile archives (CVE-2014-6407 and the others that it names), as sources of ADD and as contexts."""
+    """The corpus (CVE-2014-6407 and the others that it names) as sources of ADD: a fifth, all of it with SCOW_TEST_SOAK."""
     (aim.parent / "short").symlink_to(aim)
-    for case in corpus(os.fsencode(aim)):
+    cases = corpus(os.fsencode(aim))
+    for case in cases if os.environ.get("SCOW_TEST_SOAK") else cases[random.randrange(5) :: 5]:
         said = build(clean, context({"Dockerfile": "FROM scratch\nLABEL a=b\nADD a.tar /\n", "a.tar": case.data}))
         assert TOKEN not in said.text and said.status in (200, 400), (case.name, said)
     assert clean.answers()
