@@ -474,3 +474,13 @@ def test_archives_that_mean_harm_harm_nothing_through_add(clean: Clients, aim: P
         said = build(clean, context({"Dockerfile": "FROM scratch\nLABEL a=b\nADD a.tar /\n", "a.tar": case.data}))
         assert TOKEN not in said.text and said.status in (200, 400), (case.name, said)
     assert clean.answers()
+
+
+def test_cve_2024_23653_a_dockerfile_gives_itself_no_rights(clean: Clients) -> None:
+    """Nor does a trigger of a base image: the network of the host is the client's to give."""
+    text = "FROM busybox\nRUN --network=host true\n"
+    refused = build(clean, text)
+    assert refused.error == "network.host is not allowed: RUN --network=host needs a build with --network=host"
+    assert not build(clean, text, networkmode="host").error
+    insecure = build(clean, "FROM busybox\nRUN --security=insecure true\n")
+    assert insecure.error == "RUN --security=insecure is not supported by scow"

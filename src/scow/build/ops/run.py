@@ -18,7 +18,7 @@ from scow.build.request import Execution, StepFailed
 from scow.build.scope import Scope
 from scow.build.state import State
 from scow.build.work import Work
-from scow.errors import Unsupported
+from scow.errors import Forbidden, Unsupported
 from scow.images.archive.bound import Bound
 from scow.model.mounts import MountPoint
 
@@ -46,6 +46,9 @@ async def prepare(work: Work, command: Run, state: State, scope: Scope, others: 
     """Its key and its line in the history; nothing runs yet."""
     if command.security not in ("", "sandbox"):
         raise Unsupported(f"RUN --security={command.security} is not supported by scow")
+    if command.network == "host" and work.request.limits.network != "host":
+        # a Dockerfile, or a trigger of a base image, is not to reach what listens on this machine unless the client wants it
+        raise Forbidden("network.host is not allowed: RUN --network=host needs a build with --network=host")
     program = False
     if command.heredocs:
         script, program = heredocs.script(command)
