@@ -16,6 +16,8 @@ from scow.background import TaskSet
 from scow.build.agent_messages import FAILURE, Messages, allowed, packed
 from scow.errors import Conflict, InvalidArgument, NotFound, ResourceExhausted
 
+DEFAULT = "default"
+"""The id of the agent that counts where none is named."""
 _PIECE = 64 << 10
 _MOST = 64
 _CLIENTS = 32  # of one step at the same time: the others wait until these have gone

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scow.background import complete
-from scow.build.agents import Agent, Agents
+from scow.build.agents import DEFAULT, Agent, Agents
 from scow.build.context_store import ContextStore
 from scow.build.mount_store import MountStore
 from scow.build.request import BuildRequest, Deliver, Images, Runner, Tell
@@ -86,9 +86,9 @@ class Builder:
         there = os.statvfs(self._parts.scratch)
         return there.f_bavail * there.f_frsize
 
-    async def receive(self, archive: AsyncIterator[bytes], url: str = "") -> "Context":
+    async def receive(self, archive: AsyncIterator[bytes], url: str = "", agent: Agent | None = None) -> "Context":
         """The context that a client sends, plain or compressed, or that lies at an http or https URL, where it may be a
-        Dockerfile alone, or in a git repository. The caller closes it.
+        Dockerfile alone, or in a git repository (`agent`: the client's, for ssh). The caller closes it.
         """
         from scow.build import git_address, git_tree
         from scow.build.context import Context
@@ -103,7 +103,7 @@ class Builder:
         try:
             repository = git_address.parse(url, short=True) if url else None
             if repository is not None:
-                await git_tree.fill(parts, context, repository)
+                await git_tree.fill(parts, context, repository, agent=agent, sockets=self._places.secrets)
             elif url:
                 fetched = self._images.fetch(url, lambda _: None)
                 await through(fetched, lambda read: parts.submit(context.read_remote, read, parts.limits))
@@ -198,7 +198,7 @@ class Builder:
             files = ExitStack()
 
             async def fetch(url: str) -> "Nodes":
-                tree = await self.receive(_nothing(), url)
+                tree = await self.receive(_nothing(), url, agents.get(DEFAULT))
                 files.callback(tree.close)
                 return tree
 

@@ -32,6 +32,11 @@ class Repository:
         return redacted(self.url)
 
     @property
+    def by_ssh(self) -> bool:
+        """Whether it is fetched by ssh."""
+        return self.url.startswith("ssh://") or _SCP.fullmatch(self.url) is not None
+
+    @property
     def is_commit(self) -> bool:
         """Whether the ref is a whole commit id: what it leads to never changes."""
         return _HASH.fullmatch(self.ref) is not None

@@ -4,9 +4,10 @@ import asyncio
 import os
 import secrets
 import shutil
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 from scow.background import complete
+from scow.build.agents import Agent, listening
 from scow.build.context import Context
 from scow.build.git_address import Repository, redacted
 from scow.build.git_fetch import Commit, check_out
@@ -18,8 +19,18 @@ _SECOND = 1_000_000_000
 _GIT = frozenset({b".git"})
 
 
-async def fill(parts: Parts, tree: Context, repository: Repository, *, keep: bool = False, agent: str = "") -> Commit:
-    """Take the repository's files into `tree`, with .git when it is to be kept. All have the commit's time."""
+async def fill(
+    parts: Parts,
+    tree: Context,
+    repository: Repository,
+    *,
+    keep: bool = False,
+    agent: Agent | None = None,
+    sockets: str = "",
+) -> Commit:
+    """Take the repository's files into `tree`, with .git when it is to be kept. All have the commit's time. What is fetched by
+    ssh asks `agent`, by a socket in the directory `sockets`, which only root can enter.
+    """
     directory = f"{parts.scratch}/git-{secrets.token_hex(8)}"  # what a crash leaves there goes at the next start
     await parts.run(os.mkdir, directory, 0o700)
     work = f"{directory}/work"
@@ -40,7 +51,11 @@ async def fill(parts: Parts, tree: Context, repository: Repository, *, keep: boo
 
     try:
         await parts.run(os.mkdir, work, 0o755)
-        commit = await check_out(repository, work, parts.limits.bytes, agent)
+        async with AsyncExitStack() as using:
+            way = ""
+            if agent is not None and repository.by_ssh:
+                way = await using.enter_async_context(listening(agent, sockets, 0o600, 0, 0))
+            commit = await check_out(repository, work, parts.limits.bytes, way)
         if keep:
             await parts.run(_forget, f"{work}/.git")
         await parts.run(read, commit)

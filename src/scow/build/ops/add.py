@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import unquote, urlsplit
 
 from scow.build import git_address, git_tree
+from scow.build.agents import DEFAULT
 from scow.build.context import MAGIC, Context
 from scow.build.frontend.commands import Add
 from scow.build.git_address import Repository
@@ -91,7 +92,10 @@ def _archive(work: Work, source: Source) -> Context | None:
 async def _check_out(work: Work, command: Add, repository: Repository) -> Source:
     """The files of a git repository, or of a directory in it."""
     held = work.scratch_tree()
-    commit = await git_tree.fill(work.parts, held, repository, keep=command.keep_git_dir)
+    agent = work.agents.get(DEFAULT)
+    commit = await git_tree.fill(
+        work.parts, held, repository, keep=command.keep_git_dir, agent=agent, sockets=work.secrets
+    )
     if command.checksum and (len(command.checksum) < _SHORTEST_ID or not commit.id.startswith(command.checksum)):
         raise DataLoss(f"expected checksum to match {command.checksum}, got {commit.id}")
     return Source(held, (), Node(kinds.DIRECTORY, 0o755), b"", whole=True)

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from scow.build.agents import listening
+from scow.build.agents import DEFAULT, listening
 from scow.build.files import Files, Ownership
 from scow.build.frontend.commands import Mount, Run
 from scow.build.state import State
@@ -26,7 +26,6 @@ from scow.model.mounts import MountPoint
 Others = Callable[[str], Awaitable[State]]
 _SECRETS = "/run/secrets"
 _AGENTS = "/run/buildkit/ssh_agent"
-_DEFAULT = "default"
 _FORBIDDEN = ("/", "/proc", "/sys", "/dev")
 
 
@@ -87,7 +86,7 @@ class Mounts:
     def _id(self, mount: Mount) -> str:
         if mount.kind == "secret":
             return mount.id or mount.source or posixpath.basename(mount.target)
-        return mount.id or (_DEFAULT if mount.kind == "ssh" else self._target(mount))
+        return mount.id or (DEFAULT if mount.kind == "ssh" else self._target(mount))
 
     def _target(self, mount: Mount) -> str:
         if mount.kind == "secret" and not mount.target:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from scow.background import complete
-from scow.build.agents import Agent
+from scow.build.agents import DEFAULT, Agent
 from scow.build.nodes import Nodes
 from scow.build.request import BuildRequest, Deliver, Tell
 from scow.engine.builds.runner import ContainerRunner
@@ -56,7 +56,7 @@ async def build(
         if request.context:
             context = uploads.take(request.context, uid)
         else:
-            context = await engine.builder.receive(archive, request.remote)
+            context = await engine.builder.receive(archive, request.remote, agents.get(DEFAULT))
         trees.append(context)
         runner = ContainerRunner(engine)
         left = await engine.builder.build(request, context, runner, signals.number, tell, deliver, sent, agents)
