@@ -13,6 +13,7 @@ from tests.harness import contexts, streams
 from tests.harness import registry as registries
 from tests.harness.clients import await_true
 from tests.harness.engine import Engine
+from tests.harness.programs import ps_works
 
 MB = 1 << 20
 NAMES = ("runc", "crun")
@@ -110,7 +111,7 @@ def test_a_life(other: Engine) -> None:
     assert other.api("POST", "/containers/life/pause").status == 204
     assert other.inspect("life")["State"]["Paused"]
     assert other.api("POST", "/containers/life/unpause").status == 204
-    assert other.api("GET", "/containers/life/top").json()["Processes"]
+    assert not ps_works() or other.api("GET", "/containers/life/top").json()["Processes"]
     found = other.api("GET", "/containers/life/stats", query={"stream": "0", "one-shot": "1"}).json()
     assert found["memory_stats"]["usage"] and found["pids_stats"]["current"] >= 1
     body = {"Memory": 32 * MB, "MemorySwap": 32 * MB}
