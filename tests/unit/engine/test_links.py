@@ -1,12 +1,14 @@
 """Links on the default bridge: made, shown, followed and removed, on doubles."""
 
+import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from scow.engine.containers import remove, rename, start
 from scow.engine.networks import links
-from scow.errors import Internal, InvalidArgument, NotFound, ScowError
+from scow.errors import Internal, InvalidArgument, NotFound, ScowError, Unavailable
 from scow.model.network import Reach
 from scow.model.ports import Port
 from tests.unit.engine.doubles import World
@@ -51,6 +53,36 @@ def test_what_a_link_gives(tmp_path: Path) -> None:
         await rename.rename(engine, "db", "db2")
         await rename.rename(engine, "web", "web2")
         assert links.shown(engine, entry.container)[0] == "/db2:/web2/d"
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("trouble", ["rules", "files", "cancelled"])
+def test_what_starts_runs_though_its_links_cannot_follow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    async def fails(*_: object) -> None:
+        raise asyncio.CancelledError if trouble == "cancelled" else Unavailable("no rules")
+
+    async def scenario(world: World) -> None:
+        child = await made(world, "db")
+        await start.start(world.engine, "db")
+        parent = await made(world, "web", links=("db",))
+        await start.start(world.engine, "web")
+        await world.engine.containers.find("db").task.signal(9)  # type: ignore[union-attr]
+        await settled(world, child, "exited")
+        if trouble == "files":
+            path = world.root / "data/containers" / parent / "hosts"
+            path.unlink()
+            path.mkdir()
+        else:
+            monkeypatch.setattr(world.networking, "reach", fails)
+        with pytest.raises(asyncio.CancelledError) if trouble == "cancelled" else contextlib.nullcontext():
+            await start.start(world.engine, "db")
+        entry = world.engine.containers.find("db")
+        assert entry.task is not None and entry.container.status.state == "running"
+        await entry.task.signal(9)
+        await settled(world, child, "exited")
 
     run(tmp_path, scenario)
 

@@ -57,6 +57,7 @@ async def launch(engine: Engine, entry: Entry) -> None:
     health.begin(engine, entry)
     spawn(ending.watch(engine, entry, task), f"watch-{entry.container.id[:12]}")
     happenings.publish(engine, entry.container, "start")
+    await links.moved(engine, entry.container)
 
 
 async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], undo: contextlib.AsyncExitStack) -> Task:
@@ -108,7 +109,6 @@ async def _bring_up(engine: Engine, entry: Entry, pending: list[Attachment], und
         happenings.publish_volumes(engine, entry.container, "mount")
         engine.containers.set_status(entry, transitions.started(status, pid=task.pid, at=task.started_at))
         spawn(engine.containers.save(entry), f"save-{container.id[:12]}")
-        await links.moved(engine, entry.container)
         return task
     finally:
         if sandbox is not None:

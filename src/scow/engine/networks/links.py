@@ -4,6 +4,7 @@ Containers on other networks have links, too: names that they alone use, answere
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,12 +15,13 @@ from scow.engine.containers.validate import HOST_AND_LINKS
 from scow.engine.context import Engine
 from scow.engine.networks import name_files, wishes
 from scow.engine.registry import Entry
-from scow.errors import Internal, InvalidArgument, NotFound
+from scow.errors import Internal, InvalidArgument, NotFound, ScowError
 from scow.model import transitions
 from scow.model.container import Container, HostConfig, Link
 from scow.model.network import EndpointWish, Reach, Tenant
 from scow.network import links
 
+_log = logging.getLogger("scow.network")
 _BRIDGE = "bridge"
 _MODES = ("default", "bridge", "none", "")
 
@@ -168,7 +170,16 @@ def _short(alias: str) -> str:
 
 
 async def moved(engine: Engine, container: Container) -> None:
-    """It runs, perhaps at another address than before: the hosts files of those that are linked to it follow."""
+    """It runs, perhaps at another address than before: the hosts files of those that are linked to it follow. What keeps one
+    from that is logged: the container runs all the same.
+    """
+    try:
+        await _follow(engine, container)
+    except (ScowError, OSError) as error:
+        _log.error("links to container %s lead to where it was before: %s", container.id, error)
+
+
+async def _follow(engine: Engine, container: Container) -> None:
     address = _address(container)
     changes, parents = {}, []
     for entry in engine.containers:
