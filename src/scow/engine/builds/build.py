@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from scow.background import complete
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger("scow.build")
 
 
-def _give_back(context: Nodes) -> None:
+def _give_back(contexts: Sequence[Nodes]) -> None:
     """Keep what the next build can use. What a crash or a full disk loses here is sent again."""
-    try:
-        context.save()
-    except (ScowError, OSError) as error:
-        _log.warning("the files of a build context cannot be kept: %s", error)
-    finally:
-        context.close()
+    with ExitStack() as closing:
+        for context in contexts:
+            closing.callback(context.close)
+        for context in contexts:
+            try:
+                context.save()
+            except (ScowError, OSError) as error:
+                _log.warning("the files of a build context cannot be kept: %s", error)
 
 
 async def build(
@@ -63,8 +66,7 @@ async def build(
     finally:
         for agent in agents.values():
             agent.sock.close()
-        for tree in trees:
-            await complete(asyncio.to_thread(_give_back, tree), "build-context")
+        await complete(asyncio.to_thread(_give_back, trees), "build-context")
     if left.image is not None:
         tell(Sentence(f"Successfully built {left.image.id.removeprefix('sha256:')[:12]}\n"))
         for name in left.names:
