@@ -361,7 +361,8 @@ def test_exec_streams_codes_and_failures(run: Go) -> None:
         assert task.execs() == []
 
         tty = Client(stdin=True)
-        sized = process("busybox", "stty", "size", terminal=True, consoleSize={"height": 20, "width": 60})
+        # crun hands the terminal over and goes on without waiting for its size
+        sized = process("sh", "-c", "sleep 0.5; stty size", terminal=True, consoleSize={"height": 20, "width": 60})
         running = await task.exec("e2", sized, True, tty.attachment, True)
         tty.handed_over()
         assert await tty.read_all() == b"20 60\r\n"
