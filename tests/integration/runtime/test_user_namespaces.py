@@ -9,6 +9,8 @@ import pytest
 from scow.errors import Unsupported
 from tests.integration.runtime.harness import Area, default_spec
 
+_KERNEL = tuple(int(word) for word in os.uname().release.split(".")[:2])
+_idmapped = pytest.mark.skipif(_KERNEL < (6, 15), reason="needs Linux 6.15: overlays of idmapped layers")
 _MAP = [{"containerID": 0, "hostID": 100000, "size": 65536}]
 
 
@@ -25,6 +27,7 @@ def _remapped(area: Area, command: list[str]) -> tuple[dict[str, Any], tuple[str
     return spec, (path, [overlay]), upper
 
 
+@_idmapped
 def test_layers_of_a_user_namespace_are_idmapped(area: Area) -> None:
     """Files of the image are the mapped root's, what it writes has the mapped ids on the host, and the layer stays as it is."""
     script = (
@@ -44,6 +47,7 @@ def test_layers_of_a_user_namespace_are_idmapped(area: Area) -> None:
     assert os.stat(f"{area.lower}/etc/passwd") == passwd
 
 
+@_idmapped
 def test_a_mapped_root_is_nobody_on_the_host(area: Area, tmp_path: Path) -> None:
     """A file of the host's root in a bind mount can be neither written nor owned, and a setuid file gives no more."""
     secret = tmp_path / "secret"
@@ -63,6 +67,7 @@ def test_a_mapped_root_is_nobody_on_the_host(area: Area, tmp_path: Path) -> None
     assert suid.st_mode & 0o4000 and suid.st_uid == 100000
 
 
+@_idmapped
 def test_a_remapped_container_takes_another_process(area: Area) -> None:
     spec, root, _ = _remapped(area, ["sleep", "30"])
     running = area.start(spec, root=root)

@@ -24,8 +24,11 @@ from tests.integration.supervisor.harness import PATIENCE, Area, Client, eventua
 
 
 def children(pid: int) -> list[int]:
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        found = [int(word) for word in file.read().split()]
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            found = [int(word) for word in file.read().split()]
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return []
     return found + [below for each in found for below in children(each)]
 
 
