@@ -59,3 +59,12 @@ def test_the_network_of_another_container(clean: Clients) -> None:
     owner = clean.launch("owner", Cmd=["sleep", "60"])
     text = inside(clean, "hostname; hostname -i", HostConfig={"NetworkMode": "container:owner"})
     assert text.split() == [owner[:12], clean.inspect(owner)["NetworkSettings"]["IPAddress"]]
+
+
+def test_dockers_sign_of_a_container_is_there_and_no_change_of_it(clean: Clients) -> None:
+    assert inside(clean, "stat -c '%a %s %u' /.dockerenv") == "755 0 0\n"
+    identity = clean.api("GET", "/containers/json?all=1").json()[0]["Id"]
+    assert clean.api("GET", f"/containers/{identity}/changes").json() in (None, [])
+    changed = clean.launch(Cmd=["sh", "-c", "echo user > /.dockerenv"])
+    clean.wait(changed)
+    assert clean.api("GET", f"/containers/{changed}/changes").json() == [{"Path": "/.dockerenv", "Kind": 1}]

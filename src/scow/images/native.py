@@ -25,6 +25,7 @@ class NativeSnapshots(OverlaySnapshots):
         lowers = list(reversed(self._lowers(chain_ids)))
         self._make(container_id)
         await self._parts.run(merge, lowers, f"{self._root}/{container_id}/diff")
+        self._mark(container_id)
 
     def directories(self, container_id: str, chain_ids: Sequence[str]) -> tuple[Sequence[str], str, str]:
         upper = f"{self._root}/{container_id}/diff"

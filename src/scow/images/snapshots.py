@@ -13,6 +13,7 @@ from scow.errors import Conflict, NotFound, ResourceExhausted
 from scow.images import changes, differ
 from scow.images.archive.bound import Bound
 from scow.images.archive.writer import Emit
+from scow.images.blobs import on_disk
 from scow.images.differ import Placeholders
 from scow.images.parts import Parts
 from scow.images.probe import features
@@ -35,10 +36,11 @@ class OverlaySnapshots:
         inode_flags.spread(root)
 
     async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
-        """Three mkdirs. They are on disk once the container's record is: the file system's journal keeps their order."""
+        """Three mkdirs and a file. They are on disk once the container's record is: the journal keeps their order."""
         self._parts.catalog.pin(container_id, chain_ids)
         self._make(container_id)
         os.mkdir(f"{self._root}/{container_id}/work", 0o700)
+        self._mark(container_id)
 
     def mounts(self, container_id: str, chain_ids: Sequence[str], *, lasting: bool = True) -> Sequence[Mount]:
         """One overlay, or a bind of the writable directory when there is nothing below it."""
@@ -119,6 +121,18 @@ class OverlaySnapshots:
             raise Conflict(f"the writable layer of container {container_id} exists already") from None
         except OSError as error:
             raise ResourceExhausted(f"cannot make the writable layer of {container_id}: {error.strerror}") from error
+
+    def _mark(self, container_id: str) -> None:
+        """Docker's sign for programs that ask whether they are in a container; an image may have its own. Its time is no
+        day's: a build's layer must not get its own from it (docs/adr/0008).
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with on_disk(f"make the writable layer of {container_id}"), contextlib.suppress(FileExistsError):
+            fd = os.open(f"{self._root}/{container_id}/diff/.dockerenv", flags, 0o755)
+            try:
+                os.utime(fd, (0, 0))
+            finally:
+                os.close(fd)
 
     def _lowers(self, chain_ids: Sequence[str]) -> list[str]:
         layers = self._parts.catalog.layers

@@ -241,7 +241,7 @@ def test_cve_2026_24054_an_image_without_layers(world: World) -> None:
     world.run(world.snapshots.prepare("c1", image.chain_ids))
     (mount,) = world.snapshots.mounts("c1", image.chain_ids)
     assert mount["type"] == "bind" and mount["source"] == f"{world.root}/rw/c1/diff"
-    assert os.listdir(mount["source"]) == []
+    assert os.listdir(mount["source"]) == [".dockerenv"]
 
 
 def test_cve_2014_6408_an_image_brings_no_policy(world: World) -> None:

@@ -334,7 +334,7 @@ def test_snapshots_without_overlayfs(world: World, faulty: FaultRegistry, monkey
         await world.snapshots.prepare("c1", image.chain_ids)
         (mount,) = world.snapshots.mounts("c1", image.chain_ids)
         assert mount == {"type": "bind", "source": f"{world.root}/rw/c1/diff", "options": ["rbind", "rw"]}
-        assert sorted(os.listdir(mount["source"])) == ["etc"]
+        assert sorted(os.listdir(mount["source"])) == [".dockerenv", "etc"]
         assert sorted(os.listdir(mount["source"] + "/etc")) == ["motd", "new"]
 
     world.run(work())

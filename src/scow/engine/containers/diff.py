@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from scow.engine.context import Engine
 
-# made by the runtime in a root that lacks them
+# made by the engine and its runtime in a root that lacks them
 MOUNT_POINTS = (
+    "/.dockerenv",
     "/dev",
     "/etc/hostname",
     "/etc/hosts",
