@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -117,6 +118,15 @@ def test_signals_reach_the_container(cli: Run) -> None:
     process.terminate()
     assert process.stdout.read() == "got\n"
     assert process.wait(10) == 9
+
+
+def test_an_interrupt_is_heard_where_a_script_has_it_ignored(cli: Run) -> None:
+    out(cli, "run", "-d", "--name", "talks", "busybox", "sh", "-c", "echo ready; sleep 600")
+    command = ["env", "--ignore-signal=INT", *cli.command, "logs", "-f", "talks"]  # type: ignore[attr-defined]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 130
 
 
 def test_life(cli: Run) -> None:

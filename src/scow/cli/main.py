@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal
 import sys
 
 from scow.cli.command import Command, Exit, Session
@@ -53,8 +54,15 @@ def main(argv: list[str]) -> int:
         return 1
 
 
+def listen() -> None:
+    """Hear SIGINT also where it was ignored, as in a script's background jobs: who sends it means it. Docker's client does so."""
+    if _signal.getsignal(_signal.SIGINT) == _signal.SIG_IGN:
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+
+
 def console() -> None:
     """Entry point of an installed package."""
+    listen()
     sys.exit(main(sys.argv))
 
 

@@ -34,8 +34,6 @@ def _terminal(clean: Clients, root: Path, *words: str, stop: str = "", **variabl
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("4H", 30, 90, 0, 0))
     command = [str(ROOT / "bin/scow"), "-H", clean.host, "build", *words, str(root)]
     env = {**clean.env, "TERM": "xterm", **variables}
-    # as from a shell at a terminal: what runs the tests may ignore ^C, and its children with it
-    command = ["env", "--default-signal=INT", *command]
     process = subprocess.Popen(command, stdin=end, stdout=end, stderr=end, env=env, start_new_session=True)
     os.close(end)
     got = b""
