@@ -40,6 +40,10 @@ class Task(Protocol):
     def started_at(self) -> int:
         """Unix nanoseconds of the execve."""
 
+    @property
+    def frozen(self) -> bool | None:
+        """Whether it is paused; None when its monitor has not been spoken to."""
+
     async def wait(self) -> ExitStatus:
         """The exit status, after every byte of output is in the log and the record is durable. Any number of
         waiters.

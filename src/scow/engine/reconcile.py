@@ -109,10 +109,13 @@ def _wants_start(entry: Entry, *, at_boot: bool) -> bool:
 
 
 def _adopt(engine: Engine, entry: Entry, task: Task) -> None:
-    """It runs on; a start that the old daemon could not record is recorded now."""
+    """It runs on; a start, pause or unpause that the old daemon could not record is recorded now."""
     status = entry.container.status
     if status.state not in transitions.RUNNING:
         status = transitions.started(replace(status, state="exited"), pid=task.pid, at=task.started_at)
+    if task.frozen is not None and task.frozen != (status.state == "paused"):
+        status = replace(status, state=transitions.advance(status, "pause" if task.frozen else "unpause"))
+    if status != entry.container.status:
         engine.containers.set_status(entry, status)
         spawn(engine.containers.save(entry), f"save-{entry.container.id[:12]}")
     entry.task = task

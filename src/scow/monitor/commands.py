@@ -48,6 +48,7 @@ def _signal(monitor: Monitor, message: wire.Message, fds: list[int], answer: Ans
 
 
 def _freeze(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
+    _in_time(message, answer)
     monitor.freeze(_flag(message, "frozen"))
     return {}
 
@@ -63,7 +64,7 @@ def _resize(monitor: Monitor, message: wire.Message, fds: list[int], answer: Ans
 
 
 def _attach(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
-    _in_time(message)
+    _in_time(message, answer)
     wanted = read_attachment(message.get("attachment"), fds)
     if wanted is None:
         raise InvalidArgument("an attachment is missing")
@@ -72,7 +73,7 @@ def _attach(monitor: Monitor, message: wire.Message, fds: list[int], answer: Ans
 
 
 def _exec(monitor: Monitor, message: wire.Message, fds: list[int], answer: Answer) -> wire.Message | None:
-    _in_time(message)
+    _in_time(message, answer)
     exec_id, process = _text(message, "exec"), message.get("process")
     if not exec_id or monitor.knows(exec_id):
         raise InvalidArgument(f"exec {exec_id!r} exists already")
@@ -90,10 +91,12 @@ def _abandon(monitor: Monitor, message: wire.Message, fds: list[int], answer: An
     return {}
 
 
-def _in_time(message: wire.Message) -> None:
-    """Who asked waits until `until` (seconds of CLOCK_MONOTONIC). What is read later is not done: nobody counts on it."""
+def _in_time(message: wire.Message, answer: Answer) -> None:
+    """Who asked waits until `until` (seconds of CLOCK_MONOTONIC), and is there. What is read later is not done: nobody
+    counts on it.
+    """
     until = message.get("until")
-    if isinstance(until, float) and time.monotonic() > until:
+    if not answer.expected or (isinstance(until, float) and time.monotonic() > until):
         raise Timeout("it was asked too long ago")
 
 

@@ -29,6 +29,11 @@ class Answer:
         self._connection = connection
         self._number = number
 
+    @property
+    def expected(self) -> bool:
+        """Whether who asked was still there when the request was read."""
+        return not self._connection.gone
+
     def give(self, result: wire.Message) -> None:
         self._connection.send({"id": self._number, "result": result})
 
@@ -157,6 +162,7 @@ class Connection:
         self._serve = serve
         self._lost = lost
         self._queue: deque[wire.Message] = deque()
+        self.gone = False
         peer.setblocking(False)
         loop.watch(peer.fileno(), IN, self._ready)
 
@@ -194,6 +200,7 @@ class Connection:
     def _ready(self, events: int) -> None:
         if events & OUT:
             self._flush()
+        self.gone = bool(events & GONE)
         if self._peer.fileno() < 0 or not events & (IN | GONE):
             return
         try:

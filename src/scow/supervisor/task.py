@@ -71,6 +71,7 @@ class RunningTask:
         self._connected = asyncio.Event()
         self._on_oom: Callable[[], None] | None = None
         self._oom_kills = 0
+        self.frozen: bool | None = None
         self._cgroup: cgroup.Cgroup | None = None
         self._execs: dict[str, RunningExec] = {}
         self._early_exits: dict[str, ExitStatus] = {}
@@ -92,6 +93,7 @@ class RunningTask:
 
     def take_hello(self, hello: Reply) -> None:
         """Bring this handle up to what a monitor says of itself."""
+        self.frozen = bool(hello.get("frozen"))
         for item in hello.get("execs", ()):
             exec_id, pid, ended = item["exec"], item["pid"], item["exit"]
             if ended is not None:
@@ -244,7 +246,8 @@ class RunningTask:
 
     async def freeze(self, frozen: bool) -> None:
         try:
-            await self.promptly({"op": "freeze", "frozen": frozen})
+            await self.promptly({"op": "freeze", "frozen": frozen, "until": _until()})
+            self.frozen = frozen
         except BaseException:
             if frozen and not self.exit.done():  # it may be done late, when nobody counts on it any more
                 spawn(self.request({"op": "freeze", "frozen": False}), f"thaw-{self.id[:12]}")

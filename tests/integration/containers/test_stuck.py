@@ -5,6 +5,7 @@ import http.client
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -195,7 +196,8 @@ def test_a_client_of_an_exec_is_told(clean: Clients) -> None:
         assert clean.api("POST", "/containers/stuck/stop", query={"t": 1}, timeout=30).status == 204
 
 
-def test_a_daemon_stops_beside_it(fresh_daemon: Engine) -> None:
+@pytest.mark.parametrize("end", ["stop", "kill9"])
+def test_a_daemon_ends_beside_it(fresh_daemon: Engine, end: str) -> None:
     engine = fresh_daemon
     engine.launch("stuck", Cmd=["sleep", "600"])
 
@@ -205,6 +207,11 @@ def test_a_daemon_stops_beside_it(fresh_daemon: Engine) -> None:
 
     with stopped_monitor(engine):
         threading.Thread(target=pause, daemon=True).start()
-        engine.stop()
+        time.sleep(0.5)  # it is on its way, and nothing tells when
+        getattr(engine, end)()
         engine.start()
-    assert engine.inspect("stuck")["State"]["Running"]
+    # nobody counts any more on the pause that the daemon before has asked for
+    await_true("it goes on", lambda: engine.scow("exec", "stuck", "true").returncode == 0)
+    assert engine.inspect("stuck")["State"]["Status"] == "running"
+    engine.api("POST", "/containers/stuck/kill")
+    assert engine.wait("stuck") == 137

@@ -378,6 +378,26 @@ def test_the_next_daemon_adopts_or_learns_the_exit(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
+def test_the_next_daemon_sees_who_is_paused(tmp_path: Path) -> None:
+    """A daemon that is killed between the freezer and its record leaves them apart."""
+
+    async def scenario(world: World) -> None:
+        ids = [await made(world, f"c{n}") for n in range(3)]
+        for id_ in ids:
+            await start.start(world.engine, id_)
+        await pause.pause(world.engine, ids[1])
+        await asyncio.sleep(0.05)
+        nxt = world.reopened()
+        tasks = nxt.supervisor.left = {id_: world.supervisor.tasks[id_] for id_ in ids}
+        tasks[ids[0]].frozen, tasks[ids[1]].frozen, tasks[ids[2]].frozen = True, False, None  # type: ignore[assignment]
+        await reconcile.reconcile(nxt.engine)
+        assert [query.get(nxt.engine, id_).status.state for id_ in ids] == ["paused", "running", "running"]
+        await pause.unpause(nxt.engine, ids[0])
+        assert tasks[ids[0]].frozen is False
+
+    run(tmp_path, scenario)
+
+
 def test_a_cut_off_create_is_swept_and_an_unknown_task_ended(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         stray = "f" * 64
