@@ -147,6 +147,25 @@ def network(bridge: str) -> None:
             subprocess.run(["nft", "delete", "table", family, name], stderr=subprocess.DEVNULL)
 
 
+def empty(folders: list[Path]) -> None:
+    """Kill what is in these cgroups and remove them. What is frozen dies no sooner than it is thawed (cgroup version 1)."""
+    for _ in range(50):
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                for pid in (folder / "cgroup.procs").read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)
+            for name, value in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+                if (folder / name).exists():
+                    with contextlib.suppress(OSError):
+                        (folder / name).write_text(value)
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        folders = [folder for folder in folders if folder.is_dir()]
+        if not folders:
+            return
+        time.sleep(0.1)
+
+
 def wipe(slot: Slot) -> None:
     """Kill, unmount and delete all of the slot."""
     for _ in range(50):
@@ -163,7 +182,5 @@ def wipe(slot: Slot) -> None:
     network(slot.bridge)
     for family, name in tables(slot):
         subprocess.run(["nft", "delete", "table", family, name], stderr=subprocess.DEVNULL)
-    for folder in cgroups(ids, slot):
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+    empty(cgroups(ids, slot))
     shutil.rmtree(slot.base, ignore_errors=True)

@@ -35,6 +35,19 @@ def test_two_slots_share_nothing(slot: slots.Slot) -> None:
     other.release()
 
 
+def test_a_wipe_ends_what_is_frozen(slot: slots.Slot) -> None:
+    (slot.base / "data/containers" / IDENTITY).mkdir(parents=True)
+    old = wipe.CGROUPS / "freezer"
+    group = (old if old.is_dir() else wipe.CGROUPS) / "scowt-check" / IDENTITY
+    group.mkdir(parents=True)
+    orphan = subprocess.Popen(["sleep", "600"])
+    (group / "cgroup.procs").write_text(str(orphan.pid))
+    (group / ("freezer.state" if old.is_dir() else "cgroup.freeze")).write_text("FROZEN" if old.is_dir() else "1")
+    wipe.wipe(slot)
+    assert orphan.wait(10) == -9 and not group.exists()
+    group.parent.rmdir()
+
+
 def test_a_wipe_finds_and_removes_all_that_a_daemon_makes(slot: slots.Slot, needs_nftables: None) -> None:
     (slot.base / "data/containers" / IDENTITY).mkdir(parents=True)
     (slot.base / "run").mkdir()
