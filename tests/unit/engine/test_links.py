@@ -87,6 +87,34 @@ def test_what_starts_runs_though_its_links_cannot_follow(
     run(tmp_path, scenario)
 
 
+def test_one_that_cannot_follow_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_: object) -> None:
+        raise Unavailable("no rules")
+
+    async def scenario(world: World) -> None:
+        await made(world, "db")
+        await start.start(world.engine, "db")
+        first, second = [await made(world, name, links=("db",)) for name in ("web1", "web2")]
+        for name in ("web1", "web2"):
+            await start.start(world.engine, name)
+        directory = world.root / "data/containers"
+        (directory / first / "hosts").unlink()
+        (directory / first / "hosts").mkdir()
+        path = directory / second / "hosts"
+        path.write_text(path.read_text().replace("10.9.0.2\tdb ", "10.9.0.77\tdb "))
+        await links.moved(world.engine, world.engine.containers.find("db").container)
+        assert hosts(world, second)[0].startswith("10.9.0.2\tdb ") and world.networking.reaches.keys() == {
+            first,
+            second,
+        }
+        path.write_text(path.read_text().replace("10.9.0.2\tdb ", "10.9.0.77\tdb "))
+        monkeypatch.setattr(world.networking, "reach", fails)
+        await links.moved(world.engine, world.engine.containers.find("db").container)
+        assert hosts(world, second)[0].startswith("10.9.0.2\tdb ")
+
+    run(tmp_path, scenario)
+
+
 def test_what_cannot_be_linked(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         await made(world, "db")

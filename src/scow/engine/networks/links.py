@@ -170,34 +170,33 @@ def _short(alias: str) -> str:
 
 
 async def moved(engine: Engine, container: Container) -> None:
-    """It runs, perhaps at another address than before: the hosts files of those that are linked to it follow. What keeps one
-    from that is logged: the container runs all the same.
+    """It runs, perhaps at another address than before: ways and hosts files of those that are linked to it follow. What keeps
+    one from that is logged: the container runs all the same, and the others follow.
     """
-    try:
-        await _follow(engine, container)
-    except (ScowError, OSError) as error:
-        _log.error("links to container %s lead to where it was before: %s", container.id, error)
-
-
-async def _follow(engine: Engine, container: Container) -> None:
     address = _address(container)
-    changes, parents = {}, []
     for entry in engine.containers:
         aliases = [link.alias for link in entry.container.status.links if link.container_id == container.id]
-        if aliases and address and _address(entry.container):
-            changes[f"{files.directory(engine, entry.container.id)}/hosts"] = aliases
-            parents.append(entry.container)
-    if not changes:
-        return
-    for parent in parents:
+        if not aliases or not address or not _address(entry.container):
+            continue
+        try:
+            await _follow(engine, entry.container, aliases, address)
+        except (ScowError, OSError) as error:
+            what = f"{entry.container.id} to {container.id}"
+            _log.error("links of container %s lead to where it was before: %s", what, error)
+
+
+async def _follow(engine: Engine, parent: Container, aliases: list[str], address: str) -> None:
+    path = f"{files.directory(engine, parent.id)}/hosts"
+
+    def change(text: str) -> str:
+        for alias in aliases:
+            text = with_address(text, alias, address)
+        return text
+
+    try:
         await engine.networking.reach(parent.id, _reaches(engine, parent))
-
-    def work() -> None:
-        for path, aliases in changes.items():
-            for alias in aliases:
-                name_files.edit_hosts(path, lambda text, alias=alias: with_address(text, alias, address))  # type: ignore[misc]
-
-    await complete(asyncio.to_thread(work), f"links to {container.id[:12]}")
+    finally:
+        await complete(asyncio.to_thread(name_files.edit_hosts, path, change), f"links of {parent.id[:12]}")
 
 
 def _line(alias: str) -> re.Pattern[str]:
