@@ -8,6 +8,7 @@ from scow.engine.context import Engine
 
 _REMOVED = ".removed"
 _ID_LENGTH = 64
+_LONGEST = 1 << 20  # of a text that a container has put in the place of ours
 
 
 def directory(engine: Engine, container_id: str) -> str:
@@ -21,10 +22,16 @@ def log_path(engine: Engine, container_id: str) -> str:
 
 
 def write_file(path: str, text: str) -> None:
-    """Replace a file in place of the same inode when it exists: a running container may have it mounted."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    """Replace a file in place of the same inode when it exists: a running container may have it mounted. It is never seen
+    empty, nor left so by a kill: what the old text was longer by becomes empty lines, which are then cut off.
+    """
+    data = text.encode()
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
-        os.write(fd, text.encode())
+        left = memoryview(data.ljust(min(os.fstat(fd).st_size, _LONGEST), b"\n"))
+        while left:
+            left = left[os.write(fd, left) :]
+        os.ftruncate(fd, len(data))
     finally:
         os.close(fd)
 
