@@ -274,6 +274,8 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------ small
 
     def peer_uid(self) -> int | None:
+        if self._lost:
+            raise Disconnected
         sock: socket.socket | None = self._transport.get_extra_info("socket")
         if sock is None or sock.family != socket.AF_UNIX:
             return None

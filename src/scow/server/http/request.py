@@ -95,7 +95,7 @@ class Request:
 
     @property
     def peer_uid(self) -> int | None:
-        """The user at the other end of a unix socket; None for any other connection."""
+        """The user at the other end of a unix socket; None for any other connection. Disconnected when it has ended."""
         return self._connection.peer_uid()
 
     def continue_wanted(self) -> bool:

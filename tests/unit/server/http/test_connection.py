@@ -194,6 +194,28 @@ def test_work_goes_on_when_its_client_leaves_but_for_streams(tmp_path: Path) -> 
     served(tmp_path, stop, scenario)
 
 
+def test_who_has_left_is_not_known_any_more(tmp_path: Path) -> None:
+    told: list[object] = []
+
+    async def who(req: Request) -> None:
+        told.append(req.peer_uid)
+        req._connection._transport.abort()
+        await asyncio.sleep(0.02)
+        try:
+            told.append(req.peer_uid)
+        except (OSError, requests.Disconnected) as error:
+            told.append(type(error))
+
+    async def scenario(front: Front) -> None:
+        wire = await front.connect()
+        await wire.send(request("POST", "/who"))
+        while len(told) < 2:
+            await asyncio.sleep(0.005)
+        assert told == [os.getuid(), requests.Disconnected]
+
+    served(tmp_path, who, scenario)
+
+
 def test_a_half_closed_client_gets_its_answer(tmp_path: Path) -> None:
     async def slow(req: Request) -> None:
         await asyncio.sleep(0.02)
