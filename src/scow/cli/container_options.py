@@ -82,7 +82,7 @@ OPTIONS: tuple[Option, ...] = (
     ("oom-score-adj", "", "int", "", "Adjust the host's OOM preference (-1000 to 1000)"),
     ("pid", "", "string", "", "PID namespace to use"),
     ("pids-limit", "", "int64", "", "Limit the number of processes (-1 for unlimited)"),
-    ("platform", "", "string", "", "Platform, for engines that know several"),
+    ("platform", "", "string", "", "Platform of the image (OS[/ARCH[/VARIANT]])"),
     ("privileged", "", "bool", "", "Give extended privileges to the container"),
     ("publish", "p", "list", "", "Publish ports of the container on the host"),
     ("publish-all", "P", "bool", "", "Publish all exposed ports on random ports"),

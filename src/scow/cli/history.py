@@ -20,7 +20,7 @@ _OPTIONS: tuple[Option, ...] = (
     ("format", "", "string", "", FORMAT_HELP),
     ("human", "H", "bool", "true", "Show sizes and dates for people"),
     ("no-trunc", "", "bool", "", "Don't truncate output"),
-    ("platform", "", "string", "", "Show the history only if the image is for this platform"),
+    ("platform", "", "string", "", "Show the history of the image for this platform"),
     ("quiet", "q", "bool", "", "Show only image IDs"),
 )
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _OPTIONS: tuple[Option, ...] = (
     ("format", "f", "string", "", FORMAT_HELP),
-    ("platform", "", "string", "", "Show the image only if it is for this platform"),
+    ("platform", "", "string", "", "Show the image for this platform"),
 )
 
 

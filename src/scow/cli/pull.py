@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _OPTIONS: tuple[Option, ...] = (
     ("all-tags", "a", "bool", "", "Download all tagged images in the repository"),
-    ("platform", "", "string", "", "Platform, for engines that know several"),
+    ("platform", "", "string", "", "Platform of the image (OS[/ARCH[/VARIANT]])"),
     ("quiet", "q", "bool", "", "Print only the image's name"),
 )
 

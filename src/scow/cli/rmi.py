@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _OPTIONS: tuple[Option, ...] = (
     ("force", "f", "bool", "", "Remove the image even if containers use it"),
     ("no-prune", "", "bool", "", "Keep untagged parents"),
-    ("platform", "", "string", "", "Remove the image only if it is for this platform"),
+    ("platform", "", "string", "", "Remove the image for this platform only"),
 )
 
 
