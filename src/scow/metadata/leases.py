@@ -42,7 +42,7 @@ _network = msgspec.json.Decoder(Network)
 
 
 class HostChange(msgspec.Struct, frozen=True):
-    """Something of the host that scow changed. what: sysctl, link, rule. `before` is what stood there, "" for nothing."""
+    """Something of the host that scow changed. what: sysctl, module, link, rule. `before` is what stood there, "" for nothing."""
 
     what: str
     object: str

@@ -133,7 +133,8 @@ def filter_neighbours(ipv6: bool, record: Record) -> None:
     """What goes from one port of a bridge to another is shown to the rules. Unavailable when the kernel cannot; then nothing
     would keep the containers of a network apart. It holds for all bridges of the machine, as with Docker.
     """
-    if not os.path.isdir("/proc/sys/net/bridge"):
+    if read_sysctl("net/bridge/bridge-nf-call-iptables") is None:
+        record("module", "br_netfilter", "", "loaded")  # which switches them on for all bridges
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(["modprobe", "br_netfilter"], capture_output=True, timeout=10, check=False)
     for name in ("bridge-nf-call-iptables", *(("bridge-nf-call-ip6tables",) if ipv6 else ())):

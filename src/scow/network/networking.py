@@ -232,6 +232,8 @@ class HostNetworking:
         for change in self._store.changes():
             if change.what == "sysctl":
                 told.append(f"{change.object}={change.after} (was {change.before})")
+            elif change.what == "module":
+                told.append(f"modprobe {change.object}")
             elif change.what == "rule":
                 told.append(f"a rule with the comment {change.after!r} in {change.object}")
         return told

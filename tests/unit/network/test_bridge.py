@@ -26,6 +26,21 @@ def test_neighbours_are_shown_to_the_rules_and_that_is_recorded_first(sysctls: d
     assert set(sysctls.values()) == {"1"}
 
 
+def test_the_kernels_module_is_recorded_before_it_is_loaded(
+    sysctls: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+
+    def load(command: list[str], **_: object) -> None:
+        told.append(command)
+        sysctls["net/bridge/bridge-nf-call-iptables"] = "1"
+
+    monkeypatch.setattr(bridge.subprocess, "run", load)
+    for _ in range(2):
+        bridge.filter_neighbours(False, lambda *change: told.append(change))
+    assert told == [("module", "br_netfilter", "", "loaded"), ["modprobe", "br_netfilter"]]
+
+
 def test_without_the_kernels_help_it_is_refused(sysctls: dict[str, str]) -> None:
     with pytest.raises(Unavailable, match="cannot be kept apart .* br_netfilter is missing"):
         bridge.filter_neighbours(False, lambda *_: None)
