@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scow.cli.command import Command, Exit
-from scow.cli.context_store import DEFAULT, DEFAULT_TEXT, OPTIONS, Store, check_name, endpoint
+from scow.cli.context_store import DEFAULT, DEFAULT_TEXT, OPTIONS, Store, endpoint
 from scow.cli.output import line, warn
 
 TYPE_CHECKING = False
@@ -16,10 +16,8 @@ _OPTIONS: tuple[Option, ...] = (*OPTIONS, ("from", "", "string", "", "Create the
 
 def _create(session: Session, flags: Flags, args: list[str]) -> int:
     name = args[0]
-    check_name(name)
     store = Store(session)
-    if store.exists(name):
-        raise Exit(1, f'context "{name}" already exists')
+    store.check_new(name)
     source = flags.text("from")
     if source and flags.text("docker"):
         raise Exit(1, "cannot use --docker flag when --from is set")

@@ -6,7 +6,7 @@ import os
 
 from scow.cli.command import Command, Exit
 from scow.cli.context_archive import MOST, unpack
-from scow.cli.context_store import Store, check_name
+from scow.cli.context_store import Store
 from scow.cli.output import line, warn
 from scow.client import jsontext
 
@@ -20,10 +20,8 @@ _GO_NAMES = {list: "array", str: "string", bool: "bool", int: "number", float: "
 
 def _import(session: Session, flags: Flags, args: list[str]) -> int:
     name = args[0]
-    check_name(name)
     store = Store(session)
-    if store.exists(name):
-        raise Exit(1, f'context "{name}" already exists')
+    store.check_new(name)
     raw, files = unpack(_read(args[1]))
     try:
         meta = jsontext.decode(raw)

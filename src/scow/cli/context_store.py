@@ -59,6 +59,12 @@ class Store:
     def exists(self, name: str) -> bool:
         return os.path.exists(self.meta_directory(name) + "/meta.json")
 
+    def check_new(self, name: str) -> None:
+        """Exit with Docker's sentences for a name that cannot be given, or has been."""
+        check_name(name)
+        if self.exists(name):
+            raise Exit(1, f'context "{name}" already exists')
+
     def load(self, name: str) -> dict[str, Any]:
         """What is said of a context; of `default` what options and environment say. Exit when there is none."""
         if name == DEFAULT:
