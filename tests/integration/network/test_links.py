@@ -1,5 +1,6 @@
 """Links, on the default bridge and on networks of the user. The same is true of dockerd 26 (SCOW_TEST_HOST)."""
 
+import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -34,11 +35,8 @@ class Linked(World):
 
 @pytest.fixture
 def world(clean: Clients) -> Iterator[Linked]:
-    made = Linked(clean)
-    try:
+    with contextlib.closing(Linked(clean)) as made:
         yield made
-    finally:
-        made.close()
 
 
 def test_a_link_on_the_default_bridge(world: Linked) -> None:

@@ -1,5 +1,6 @@
 """Names on user-defined networks, as containers see them. The same is true of dockerd 26 (SCOW_TEST_HOST)."""
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 
@@ -62,11 +63,8 @@ class World:
 
 @pytest.fixture
 def world(clean: Clients) -> Iterator[World]:
-    made = World(clean)
-    try:
+    with contextlib.closing(World(clean)) as made:
         yield made
-    finally:
-        made.close()
 
 
 UNKNOWN = ({"NXDOMAIN"}, {"SERVFAIL"}, {"REFUSED"})
