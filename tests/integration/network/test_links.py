@@ -76,15 +76,17 @@ def test_the_hosts_file_follows(world: Linked) -> None:
     world.cli("stop", "-t", "0", "lkdb")
     sentence = "Error response from daemon: Cannot link to a non running container: /lkdb AS /lkweb/db"
     assert world.refusal("exec", "lkweb", "true") == sentence
-    world.run("lkother")
-    world.run("lkmore")
+    for number in range(20):
+        world.run(f"lkother{number}")
+        if world.where(f"lkother{number}") == before:
+            break
     world.cli("start", "lkdb")
     after = world.where("lkdb")
     lines = world.shell("lkweb", "cat /etc/hosts").splitlines()
     assert (
         lines[6].split("\t")[0] == after and lines[6].split("\t")[1].startswith("db ") and lines[8] == "10.1.1.1 mine"
     )
-    assert after != before or "10.1.1.1" in lines[8]
+    assert after != before
     world.cli("rm", "--link", "lkweb/db")
     assert "db" not in world.shell("lkweb", "cat /etc/hosts")
     assert world.cli("inspect", "-f", "{{json .HostConfig.Links}}", "lkweb") == "null"
