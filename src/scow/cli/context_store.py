@@ -102,12 +102,24 @@ class Store:
         """Keep a context; `tls`, by endpoint, replaces its files (None leaves them)."""
         name = meta["Name"]
         if tls is not None:
-            shutil.rmtree(self.tls_directory(name), ignore_errors=True)
-            for endpoint, files in tls.items():
-                for file, content in files.items():
-                    replace_file(f"{self.tls_directory(name)}/{endpoint}/{file}", content, 0o600)
+            self._replace_tls(self.tls_directory(name), tls)
         text = json.dumps(meta, separators=(",", ":"), ensure_ascii=False)
         replace_file(self.meta_directory(name) + "/meta.json", text.encode(), 0o644)
+
+    @staticmethod
+    def _replace_tls(directory: str, tls: dict[str, dict[str, bytes]]) -> None:
+        """All of it or, on a full disk, none: the old keys may be nowhere else."""
+        scratch = f"{directory}.{os.getpid()}"
+        try:
+            for endpoint, files in tls.items():
+                for file, content in files.items():
+                    replace_file(f"{scratch}/{endpoint}/{file}", content, 0o600)
+            shutil.rmtree(directory, ignore_errors=True)
+            if os.path.exists(scratch):
+                os.rename(scratch, directory)
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
 
     def remove(self, name: str) -> None:
         for path in (self.meta_directory(name), self.tls_directory(name)):

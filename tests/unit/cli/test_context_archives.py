@@ -1,5 +1,6 @@
 """Contexts as archives: what is written, what is read, and what is refused whole."""
 
+import errno
 import io
 import json
 import shutil
@@ -7,11 +8,13 @@ import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scow.cli import context_store
 from scow.cli.command import Exit
 from scow.cli.context_archive import MOST, pack, unpack
 from tests.unit.cli.test_comfort import Run, scow
@@ -147,3 +150,25 @@ def test_with_dockers_cli(scow: Run, tmp_path: Path) -> None:
     for other in (two, three):
         assert {**one, "Name": other["Name"], "Storage": other["Storage"]} == other
         assert (Path(other["Storage"]["TLSPath"]) / "docker/ca.pem").read_text() == "C" * 700
+
+
+def test_a_full_disk_leaves_the_keys_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = context_store.Store(SimpleNamespace(config_dir=str(tmp_path)))  # type: ignore[arg-type]
+    meta = {"Name": "one", "Metadata": {}, "Endpoints": {}}
+    old = {"docker": {"ca.pem": b"old", "key.pem": b"old key"}}
+    store.save(meta, old)
+    replace_file = context_store.replace_file
+
+    def full(path: str, data: bytes, mode: int) -> None:
+        if path.endswith("/key.pem"):
+            raise OSError(errno.ENOSPC, "no space left on device")
+        replace_file(path, data, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(context_store, "replace_file", full)
+        with pytest.raises(OSError):
+            store.save(meta, {"docker": {"ca.pem": b"new", "key.pem": b"new key"}})
+    assert store.tls_content("one") == old and len(list((tmp_path / "contexts/tls").iterdir())) == 1
+    for new in ({"docker": {"cert.pem": b"new"}}, {}):
+        store.save(meta, new)
+        assert store.tls_content("one") == new
