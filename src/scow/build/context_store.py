@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from scow.build.unused import remove_unused
 from scow.images.blobs import on_disk, write_file
 
 TYPE = "source.local"
@@ -209,17 +210,8 @@ class ContextStore:
             yield Kept(key, index.name, size, index.made_at, used_at, self._users[key] > 0)
 
     def remove(self, key: str) -> bool:
-        """False when a build uses it, or when it is not there."""
-        gone = f"{self._root}/.gone-{secrets.token_hex(8)}"
-        with self._lock:
-            if self._users[key]:
-                return False
-            try:
-                os.rename(f"{self._root}/{key}", gone)
-            except FileNotFoundError:
-                return False
-        shutil.rmtree(gone, ignore_errors=True)
-        return True
+        """See unused.remove_unused."""
+        return remove_unused(self._root, key, self._users, self._lock)
 
     def sweep(self) -> None:
         """At start: what a crash has left."""

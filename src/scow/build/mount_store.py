@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scow.background import complete
+from scow.build.unused import remove_unused
 from scow.images.blobs import write_file
 
 TYPE = "exec.cachemount"
@@ -108,17 +109,8 @@ class MountStore:
             yield CacheMount(name, about["id"], _size(f"{path}/data"), about["made_at"], used_at, self._users[name] > 0)
 
     def remove(self, name: str) -> bool:
-        """In a thread: out of sight at once. False when somebody uses it, or when it is not there."""
-        gone = f"{self._root}/.gone-{secrets.token_hex(8)}"
-        with self._making:
-            if self._users[name]:
-                return False
-            try:
-                os.rename(f"{self._root}/{name}", gone)
-            except FileNotFoundError:
-                return False
-        shutil.rmtree(gone, ignore_errors=True)
-        return True
+        """See unused.remove_unused."""
+        return remove_unused(self._root, name, self._users, self._making)
 
     def sweep(self) -> None:
         """At start: what a crash has left half made or half removed."""
