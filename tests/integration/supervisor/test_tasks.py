@@ -314,6 +314,7 @@ def test_the_size_of_the_terminal_is_there_from_the_first_moment(run: Go) -> Non
         with pytest.raises(InvalidArgument):
             await task.resize(1, 1)
         await task.signal(9)
+        await task.wait()  # forgotten is what has ended
 
     run(body)
 
