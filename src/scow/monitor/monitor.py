@@ -340,12 +340,12 @@ class Monitor:
             settle()
         init.stdio.process_ended(_nothing)
         init.stdio.finish(time.time_ns())
-        if self.bundle.durable_exit:  # the container can be started again: nothing of this run must be in its way
-            self._remove(made)
         self.exit = ExitRecord(init.code, init.finished_at, oom_killed, init.pid, init.started_at)
         self._close_at = time.monotonic() + _LINGER
         self._loop.call_later(_LINGER, _nothing)
-        self._record()
+        self._record()  # first: an external runtime takes its time to let go, and a monitor that is silent may be killed
+        if self.bundle.durable_exit:  # the container can be started again: nothing of this run must be in its way
+            self._remove(made)
         self.control.tell(exit_event(self.exit))
         if not self.bundle.durable_exit:
             self._remove(made)

@@ -92,7 +92,8 @@ async def settle(task: RunningTask) -> None:
     record = exit_record.read(task.exit_path)
     if record is None:
         _log.error("the monitor of container %s was killed: ending the container", task.id)
-        await asyncio.to_thread(bury, task.cgroup_path)
+    await asyncio.to_thread(bury, task.cgroup_path)  # with a record, too: it may have been killed while it tidied up
+    if record is None:
         record = ExitRecord(UNKNOWN, time.time_ns())
         try:
             await asyncio.to_thread(exit_record.write, task.exit_path, record)

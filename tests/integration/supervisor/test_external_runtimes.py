@@ -208,6 +208,23 @@ def test_the_bundle(area: Area, name: str) -> None:
     go(area, body)
 
 
+def test_the_exit_is_known_when_the_monitor_is_killed_while_the_runtime_tidies_up(area: Area) -> None:
+    runc = installed("runc")
+    mark = f"{area.path}/deleting"
+    area.runtime = (
+        wrapper(area, f'[ $verb != delete ] || {{ : > {mark}; exec busybox sleep 1000; }}; exec {runc} "$@"'),
+    )
+
+    async def body(area: Area, supervisor: Supervisor) -> None:
+        spec = area.sh("exit 7")
+        task = await supervisor.spawn(spec)
+        await eventually(lambda: os.path.exists(mark))
+        task.directory.end_monitor()
+        assert (await task.wait()).code == 7
+
+    go(area, body)
+
+
 def test_a_monitor_that_is_killed_at_the_start_takes_it_along(area: Area) -> None:
     runc = installed("runc")
     mark = f"{area.path}/waiting"
